@@ -1,0 +1,66 @@
+"""Facts that the engine announces. Who listens (logs, metrics) and in what words is their business."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jobrunner.domain.states import State
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something happened to an execution, or (with no execution id) to the farm."""
+
+    execution_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Moved(Event):
+    """An execution went from one state to another."""
+
+    origin: State = State.SCHEDULED
+    target: State = State.SCHEDULED
+    node: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Adopted(Event):
+    """A run took hold of an execution whose container an earlier run had left."""
+
+    node: str = ""
+    claim: int = 0
+
+
+@dataclass(frozen=True)
+class HandedBack(Event):
+    """A worker that shuts down let go of an execution; its container goes on."""
+
+    node: str = ""
+
+
+@dataclass(frozen=True)
+class OutputCut(Event):
+    """An execution wrote more than the cap; what follows is not stored."""
+
+    cap_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Repaired(Event):
+    """A janitor put something right."""
+
+    janitor: str = ""
+    what: str = ""
+
+
+@dataclass(frozen=True)
+class Trouble(Event):
+    """Something went wrong that will be tried again. `error` never holds a secret."""
+
+    where: str = ""
+    error: str = ""
+
+
+Announce = Callable[[Event], None]

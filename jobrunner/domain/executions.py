@@ -1,0 +1,107 @@
+"""Tasks, jobs, executions and nodes, as the engine sees them: plain immutable values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+from jobrunner.domain.outcomes import Cause
+from jobrunner.domain.specs import JobSpec
+from jobrunner.domain.states import State
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A name that groups jobs."""
+
+    id: str
+    created_at: datetime
+    modified_at: datetime
+    jobs_count: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """A definition: what to run, and when."""
+
+    id: str
+    task_id: str
+    spec: JobSpec
+    created_at: datetime
+    modified_at: datetime
+    executions_count: int = 0
+    stopped_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One run of a job, in one container, on one node.
+
+    `claim` counts how often a run has taken hold of it: the fencing token. `times` has the instant of every move.
+    """
+
+    id: str
+    job_id: str
+    task_id: str
+    spec: JobSpec
+    state: State
+    created_at: datetime
+    attempt: int = 1
+    claim: int = 0
+    node: str | None = None
+    engine_host: str | None = None
+    engine_port: int | None = None
+    container_id: str | None = None
+    timeout_seconds: float = 0.0
+    stop_grace_seconds: float = 0.0
+    due_at: datetime | None = None
+    stop_requested_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    cause: Cause | None = None
+    reason: str = ""
+    exit_code: int | None = None
+    oom_killed: bool = False
+    retried_from: str | None = None
+    owes_retry: bool = False
+    times: Mapping[State, datetime] = field(default_factory=dict)
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When its time is up: counted from the start of the container; until then, from the start of pulling."""
+        started_at = self.started_at or self.times.get(State.PULLING)
+        return None if started_at is None else started_at + timedelta(seconds=self.timeout_seconds)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine with a container engine, and the worker that speaks for it."""
+
+    name: str
+    machine: str
+    pid: int
+    slots: int
+    running: int
+    seen_at: datetime
+    started_at: datetime
+    engine_version: str = ""
+    stopped_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """One page of a list: `total` items in all, `per_page` a page, this one counted from 1."""
+
+    items: tuple[T, ...]
+    number: int
+    per_page: int
+    total: int
+
+    @property
+    def pages(self) -> int:
+        """How many pages there are; an empty list has one."""
+        return max(1, -(-self.total // self.per_page))

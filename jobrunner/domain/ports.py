@@ -1,0 +1,298 @@
+"""What the engine needs from the outside world, as Protocols. Adapters implement them; tests/contracts judge them.
+
+Every method may raise the ServiceUnavailable of its service (StoreUnavailable, QueueUnavailable, EngineUnavailable).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import Any, Protocol
+
+from jobrunner.domain.executions import Execution, Job, Node, Page, Task
+from jobrunner.domain.images import ImageReference
+from jobrunner.domain.outcomes import ContainerExit
+from jobrunner.domain.states import State
+
+
+class Clock(Protocol):
+    """The time. Tests move it."""
+
+    def now(self) -> datetime:
+        """The present instant, UTC and aware."""
+
+
+# ---------------------------------------------------------------------------------------------------- output
+
+
+class Stream(IntEnum):
+    """The two output streams of a container, with the numbers that the Engine gives them in its frames."""
+
+    STDOUT = 1
+    STDERR = 2
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A run of bytes that a container wrote to one stream."""
+
+    stream: Stream
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of an execution's output as it is stored: fragments in order, and the cursor after them.
+
+    `cursor` counts the bytes that the container has written per stream up to here. It is stored in the same document
+    as the bytes, so that a byte is stored exactly once. `cut`: the cap was reached, nothing follows.
+    """
+
+    execution_id: str
+    sequence: int
+    fragments: tuple[Fragment, ...]
+    cursor: Mapping[Stream, int]
+    cut: bool = False
+
+
+class OutputStore(Protocol):
+    """The captured output of executions, in chunks."""
+
+    def append(self, chunk: Chunk) -> None:
+        """Store the chunk. Raises Superseded where the execution has a chunk of this sequence number already."""
+
+    def last(self, execution_id: str) -> Chunk | None:
+        """The newest chunk, without its fragments; None where nothing is stored yet."""
+
+    def chunks(self, execution_id: str, after: int = -1, limit: int | None = None) -> Iterator[Chunk]:
+        """The chunks with a sequence number above `after`, in order, at most `limit`; never all in memory at once."""
+
+    def tail(self, execution_id: str, stream: Stream, limit_bytes: int) -> tuple[bytes, bool]:
+        """The last bytes of a stream, at most `limit_bytes`, and whether there is more before them."""
+
+
+# ----------------------------------------------------------------------------------------------------- store
+
+
+class TaskStore(Protocol):
+    """Tasks."""
+
+    def touch(self, task_id: str, now: datetime, new_jobs: int = 0) -> None:
+        """Make the task if there is none, note that it was modified now, and count its new jobs."""
+
+    def get(self, task_id: str) -> Task | None:
+        """The task of this id."""
+
+    def page(self, number: int, per_page: int) -> Page[Task]:
+        """A page of all tasks, the oldest first; an empty one past the end."""
+
+
+class JobStore(Protocol):
+    """Jobs."""
+
+    def add(self, job: Job) -> None:
+        """Store a new job. Raises Conflict where its id is taken."""
+
+    def get(self, job_id: str) -> Job | None:
+        """The job of this id."""
+
+    def replace(self, job: Job) -> bool:
+        """Replace the spec of a stored job and note `modified_at`; whether there was one of its id and task."""
+
+    def set_stopped(self, job_id: str, at: datetime) -> None:
+        """Note that the job was stopped: it starts nothing more by itself."""
+
+    def count_execution(self, job_id: str, at: datetime) -> None:
+        """Count one more execution of the job, and note when it was last modified."""
+
+    def ids_of_task(self, task_id: str, after: str | None, limit: int) -> list[str]:
+        """The ids of a task's jobs, the oldest first, those after job `after`, at most `limit`."""
+
+
+class ExecutionStore(Protocol):
+    """Executions. The only place where they change."""
+
+    def add(self, execution: Execution) -> bool:
+        """Store a new execution, durably; False where its id is there already (it was made before: nothing changes)."""
+
+    def get(self, execution_id: str) -> Execution | None:
+        """The execution of this id."""
+
+    def compare_and_set(
+        self, execution_id: str, *, states: Iterable[State], claim: int | None, changes: Mapping[str, Any]
+    ) -> Execution | None:
+        """Apply `changes` (fields of Execution) if its state is one of `states` and its claim is `claim` (None: any).
+
+        Returns the execution as it is afterwards, or None where the condition did not hold. A change of `state` also
+        records the instant under `times`, from `changes["moved_at"]`.
+        """
+
+    def page_of_job(self, job_id: str, number: int, per_page: int) -> list[Execution]:
+        """A page of a job's executions, the newest first."""
+
+    def last_of_job(self, job_id: str) -> Execution | None:
+        """The newest execution of a job."""
+
+    def open_of_job(self, job_id: str, limit: int) -> list[Execution]:
+        """The executions of a job that have not ended, the oldest first."""
+
+    def held_by(self, node: str, limit: int) -> list[Execution]:
+        """The executions that are pulling or running on a node."""
+
+    def waiting(self, state: State, before: datetime, after_id: str | None, limit: int) -> list[Execution]:
+        """Executions that are scheduled and due (or enqueued) since before an instant, ordered by id after `after_id`."""
+
+    def on_silent_nodes(self, silent: Iterable[str], limit: int) -> list[Execution]:
+        """The executions that are pulling or running on one of these nodes."""
+
+    def owing_retry(self, limit: int) -> list[Execution]:
+        """Ended executions whose next attempt may not have been made yet."""
+
+    def stop_wishes(self, node: str) -> list[str]:
+        """The ids of the executions on a node that somebody has asked to stop."""
+
+
+class NodeStore(Protocol):
+    """Nodes, and when they were last heard of."""
+
+    def beat(self, node: Node) -> None:
+        """Store the node as it is now (by name)."""
+
+    def get(self, name: str) -> Node | None:
+        """The node of this name."""
+
+    def all(self) -> list[Node]:
+        """All nodes, by name."""
+
+    def silent_since(self, instant: datetime) -> list[str]:
+        """The names of the nodes that were last heard of before an instant."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """All collections of MongoDB together."""
+
+    tasks: TaskStore
+    jobs: JobStore
+    executions: ExecutionStore
+    output: OutputStore
+    nodes: NodeStore
+    health: Health
+
+
+class Health(Protocol):
+    """Whether a service answers."""
+
+    def check(self) -> None:
+        """Return if it does; raise its ServiceUnavailable, within its timeout, if not."""
+
+
+# ----------------------------------------------------------------------------------------------------- queue
+
+
+class ExecutionQueue(Protocol):
+    """The queue of execution ids to the nodes (RQ)."""
+
+    def push(self, execution_id: str, *, node: str | None = None) -> str:
+        """Put a message for the execution on the shared queue, or on that of one node; returns the message's id."""
+
+    def withdraw(self, execution_id: str) -> None:
+        """Take back the message of an execution that is not to run, if it is still waiting."""
+
+    def has_message(self, execution_ids: list[str]) -> dict[str, bool]:
+        """For each id, whether a message for it waits in a queue, or is in the hands of a worker that lives."""
+
+    def signal_stop(self, execution_id: str, node: str) -> None:
+        """Tell the node's worker that the execution is to stop. Best effort: the wish itself is in the store."""
+
+    def length(self) -> int:
+        """How many messages wait on the shared queue."""
+
+    def check(self) -> None:
+        """Return if Redis answers; raise QueueUnavailable, within its timeout, if not."""
+
+
+# -------------------------------------------------------------------------------------------------- executor
+
+
+class ContainerStatus(StrEnum):
+    """As far as the engine cares."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    EXITED = "exited"
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container of an execution, as the Engine has it now. `ended` is there once it has exited."""
+
+    id: str
+    execution_id: str
+    status: ContainerStatus
+    started_at: datetime | None = None
+    ended: ContainerExit | None = None
+
+
+class OutputReader(Protocol):
+    """A live connection to the output of one container."""
+
+    def __iter__(self) -> Iterator[Fragment]:
+        """The fragments as they come; ends at the end of the output, or when interrupted; OSError if it is cut."""
+
+    def interrupt(self) -> None:
+        """End the iteration, from another thread."""
+
+    def close(self) -> None:
+        """Give the connection back."""
+
+
+class Executor(Protocol):
+    """The container engine of one node. A container belongs to one execution: its name carries the execution's id."""
+
+    host: str
+    port: int | None
+
+    def has_image(self, image: ImageReference) -> bool:
+        """Whether the node has the image."""
+
+    def pull(self, image: ImageReference, checkpoint: Callable[[], None]) -> None:
+        """Fetch the image. Calls `checkpoint` at every sign of progress, at least once a second; it may raise to give up.
+
+        Raises ImageNotFound, ImagePullFailed.
+        """
+
+    def create(self, execution: Execution) -> Container:
+        """Create the container, or return the one that is there for this execution (the name is the lock).
+
+        Raises ImageNotFound, ContainerRejected.
+        """
+
+    def find(self, execution_id: str) -> Container | None:
+        """The container of an execution; None where there is none."""
+
+    def attach(self, container: Container) -> OutputReader:
+        """Connect to the output of a container that has not been started: every byte from the first on, live."""
+
+    def replay(self, container: Container) -> OutputReader:
+        """All output of a container from its first byte on, from the Engine's own log, following while it runs."""
+
+    def start(self, container: Container) -> None:
+        """Start it. Raises CommandNotFound, CommandNotExecutable, ContainerRejected, ContainerVanished."""
+
+    def wait(self, container: Container, seconds: float) -> Container:
+        """The container once it has exited, or as it is after `seconds`. Raises ContainerVanished."""
+
+    def signal(self, execution_id: str, name: str) -> None:
+        """Send SIGTERM or SIGKILL to the container; nothing if it does not run."""
+
+    def remove(self, execution_id: str) -> None:
+        """Remove the container, running or not; nothing if it is not there."""
+
+    def containers(self) -> list[Container]:
+        """All containers of this farm and this node, running or not. Never those of others."""
+
+    def check(self) -> str:
+        """The Engine's version; raises EngineUnavailable, within its timeout, if it does not answer."""

@@ -1,0 +1,44 @@
+"""When a job starts: the durations, instants and cron expressions that callers write."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from croniter import croniter
+
+_DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,8})m)?(?:(\d{1,9})s)?")
+LATEST_INSTANT = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def parse_duration(text: str) -> timedelta:
+    """`2h30m50s` as a timedelta (fastlane's form of startIn). Raises ValueError."""
+    match = _DURATION.fullmatch(text.strip())
+    if not match or not any(match.groups()):
+        raise ValueError("must be a duration such as '2h30m50s', '5m' or '30s'")
+    hours, minutes, seconds = (int(group or 0) for group in match.groups())
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+
+
+def parse_instant(unix_seconds: float) -> datetime:
+    """A UNIX time in seconds (UTC) as an aware datetime. Raises ValueError where it is out of range."""
+    if not 0 <= unix_seconds <= LATEST_INSTANT.timestamp():
+        raise ValueError("must be a UNIX time in seconds (UTC) between 1970 and 2200")
+    return datetime.fromtimestamp(unix_seconds, UTC)
+
+
+def check_cron(expression: str) -> str:
+    """`expression`, if it is a cron of five or six fields, or a name such as @hourly. Raises ValueError."""
+    if len(expression) > 200 or not croniter.is_valid(expression):
+        raise ValueError("must be a cron expression such as '*/10 * * * *' or '@hourly'")
+    return expression
+
+
+def check_timezone(name: str) -> str:
+    """`name`, if the IANA database has such a zone. Raises ValueError."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("must be an IANA time zone such as 'UTC' or 'Europe/Berlin'") from None
+    return name

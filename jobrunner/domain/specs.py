@@ -1,0 +1,158 @@
+"""What a job is to do: one validated, immutable object.
+
+Its aliases are the keys of the native API (specs/fastlane-api.md and its job payload). Unknown keys are an error.
+Nothing here depends on when it is read: instants that depend on "now" are worked out when the job is submitted.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import shlex
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.alias_generators import to_camel
+
+from jobrunner.domain.images import PullPolicy, parse_image
+from jobrunner.domain.schedules import check_cron, check_timezone, parse_duration, parse_instant
+
+LONGEST_COMMAND_BYTES = 128 * 1024  # Linux: MAX_ARG_STRLEN, the longest single argument of execve(2)
+MOST_ENVS = 1000
+_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
+
+
+def _no_nul(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("must not contain a NUL character")
+    return value
+
+
+def _image(value: str) -> str:
+    return str(parse_image(value))
+
+
+def _command(value: Any) -> str | tuple[str, ...]:
+    words = [value] if isinstance(value, str) else value
+    if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
+        raise ValueError("must be a string, or a list of strings")
+    if sum(len(word.encode()) + 1 for word in words) > LONGEST_COMMAND_BYTES:
+        raise ValueError(f"must have at most {LONGEST_COMMAND_BYTES} bytes")
+    try:
+        split = shlex.split(value) if isinstance(value, str) else words
+    except ValueError as error:
+        raise ValueError(f"cannot be split into words ({error}); give it as a list of strings instead") from None
+    if not split:
+        raise ValueError("must not be empty; leave it out to run the image's own command")
+    if any("\0" in word for word in words):
+        raise ValueError("must not contain a NUL character")
+    return value if isinstance(value, str) else tuple(words)
+
+
+def _env_name(value: str) -> str:
+    if not value or "=" in value or "\0" in value or len(value) > 1024:
+        raise ValueError("the name of an environment variable must not be empty nor contain '=' or NUL")
+    return value
+
+
+def _env_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a string or a number; write 'true' or 'false' as a string")
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("must be a number")
+    return value
+
+
+def _instant(value: float) -> float:
+    parse_instant(value)
+    return value
+
+
+def _duration(value: str) -> str:
+    parse_duration(value)
+    return value
+
+
+def _address(value: str) -> str:
+    return str(ipaddress.ip_address(value))
+
+
+def _host_name(value: str) -> str:
+    if not _HOST_NAME.fullmatch(value):
+        raise ValueError("must be a host name")
+    return value
+
+
+def _json_object(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f"must be JSON ({error})") from None
+    return value
+
+
+Text = Annotated[str, StringConstraints(strict=True), AfterValidator(_no_nul)]
+WholeNumber = Annotated[int, BeforeValidator(_number)]
+Command = Annotated[str | tuple[str, ...], BeforeValidator(_command)]
+UnixSeconds = Annotated[float, BeforeValidator(_number), AfterValidator(_instant)]
+
+
+class Specification(BaseModel):
+    """The base of every part of a job's specification: immutable, and strict about keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class JobSpec(Specification):
+    """What one execution needs to run, as the caller gave it, checked."""
+
+    image: Annotated[Text, StringConstraints(min_length=1, max_length=1024), AfterValidator(_image)]
+    command: Command | None = None
+    envs: Annotated[
+        dict[Annotated[str, AfterValidator(_env_name)], Annotated[Text, BeforeValidator(_env_value)]],
+        Field(max_length=MOST_ENVS),
+    ] = Field(default_factory=dict, repr=False)
+    caller_metadata: Annotated[dict[str, Any], AfterValidator(_json_object)] = Field(
+        default_factory=dict, alias="metadata", repr=False
+    )
+    timeout: Annotated[WholeNumber, Field(ge=1, le=10**9)] | None = None
+    stop_grace: Annotated[WholeNumber, Field(ge=0, le=3600)] | None = None
+    pull_policy: PullPolicy = PullPolicy.MISSING
+    retries: Annotated[WholeNumber, Field(ge=0, le=100)] = 0
+    expiration: UnixSeconds | None = None
+    start_in: Annotated[Text, AfterValidator(_duration)] | None = None
+    start_at: UnixSeconds | None = None
+    cron: Annotated[Text, AfterValidator(check_cron)] | None = None
+    timezone: Annotated[Text, AfterValidator(check_timezone)] = "UTC"
+    additional_dns_entries: Annotated[
+        dict[Annotated[str, AfterValidator(_host_name)], Annotated[Text, AfterValidator(_address)]],
+        Field(max_length=100),
+    ] = Field(default_factory=dict, alias="additionalDNSEntries")
+
+    @model_validator(mode="after")
+    def _one_start(self) -> JobSpec:
+        starts = {"startIn": self.start_in, "startAt": self.start_at, "cron": self.cron}
+        given = [name for name, value in starts.items() if value is not None]
+        if len(given) > 1:
+            raise ValueError(f"only one of startIn, startAt and cron may be given, not {' and '.join(given)}")
+        return self
+
+    @property
+    def words(self) -> tuple[str, ...] | None:
+        """The command as the list of words that the container gets; None for the image's own command."""
+        return tuple(shlex.split(self.command)) if isinstance(self.command, str) else self.command
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """The instant after which it may not start any more."""
+        return None if self.expiration is None else parse_instant(self.expiration)
+
+    def to_json(self) -> str:
+        """The whole specification as JSON, secrets included: for the store, not for people."""
+        return self.model_dump_json(by_alias=True, exclude_defaults=True)

@@ -1,0 +1,139 @@
+"""Every error that jobrunner raises on purpose.
+
+JobrunnerError
+├── SettingsError           the configuration cannot be used
+├── RequestError            the caller asked for something that cannot be
+│   ├── InvalidRequest      ... because of these fields, for these reasons
+│   ├── NotFound            ... because it does not exist
+│   └── Conflict            ... because of the state it is in
+├── ServiceUnavailable      a service we need does not answer; worth another try
+│   ├── StoreUnavailable        MongoDB
+│   ├── QueueUnavailable        Redis
+│   └── EngineUnavailable       the Docker Engine of a node
+├── ContainerError          a container could not be had; becomes the outcome of its execution
+│   ├── ImageNotFound
+│   ├── ImagePullFailed         (worth another try)
+│   ├── CommandNotFound
+│   ├── CommandNotExecutable
+│   ├── ContainerRejected       the Engine refused to create or start it
+│   └── ContainerVanished       it was there, and is not any more
+└── Superseded              another run of the same execution has taken over; write no more
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class JobrunnerError(Exception):
+    """The root of the tree."""
+
+    worth_a_retry = False
+
+
+class SettingsError(JobrunnerError):
+    """The configuration cannot be used; the message lists every fault found."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with one field of a request: its dotted name, and why, in words for the caller."""
+
+    field: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.reason}"
+
+
+class RequestError(JobrunnerError):
+    """The caller asked for something that cannot be; nothing was changed."""
+
+
+class InvalidRequest(RequestError):
+    """Some fields of a request are unusable. `faults` names each of them."""
+
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__("; ".join(map(str, faults)))
+        self.faults = faults
+
+
+class NotFound(RequestError):
+    """There is no such task, job, execution or node."""
+
+    def __init__(self, field: str, identifier: str) -> None:
+        super().__init__(f"{field}: there is no {identifier!r}")
+        self.fault = Fault(field, f"there is no {identifier!r}")
+
+
+class Conflict(RequestError):
+    """What was asked for does not fit the state that the thing is in."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.fault = Fault(field, reason)
+
+
+class ServiceUnavailable(JobrunnerError):
+    """A service that jobrunner needs does not answer at present."""
+
+    worth_a_retry = True
+    service = "service"
+
+
+class StoreUnavailable(ServiceUnavailable):
+    """MongoDB does not answer."""
+
+    service = "mongo"
+
+
+class QueueUnavailable(ServiceUnavailable):
+    """Redis does not answer."""
+
+    service = "redis"
+
+
+class EngineUnavailable(ServiceUnavailable):
+    """The Docker Engine of a node does not answer."""
+
+    service = "docker"
+
+
+class ContainerError(JobrunnerError):
+    """A container could not be had. The message says why, in words for the owner of the job."""
+
+
+class ImageNotFound(ContainerError):
+    """Neither the node nor its registry has the image, or the registry does not give it to us."""
+
+
+class ImagePullFailed(ContainerError):
+    """The registry could not be reached, or broke off."""
+
+    worth_a_retry = True
+
+
+class CommandNotFound(ContainerError):
+    """The image has no such program (exit code 127 in a shell and in `docker run`)."""
+
+    exit_code = 127
+
+
+class CommandNotExecutable(ContainerError):
+    """The program is there but may not be executed (exit code 126 in a shell and in `docker run`)."""
+
+    exit_code = 126
+
+
+class ContainerRejected(ContainerError):
+    """The Engine refused to create or to start the container."""
+
+
+class ContainerVanished(ContainerError):
+    """The container was created for this execution and is not there any more."""
+
+    worth_a_retry = True
+
+
+class Superseded(JobrunnerError):
+    """Another run holds this execution now (a newer claim number): this one may write nothing more."""

@@ -1,0 +1,178 @@
+"""The configuration: one frozen, validated object, from a file and the environment.
+
+Every setting has one name. `conf/jobrunner.conf` sets it as `name = value`; the environment variable
+`JOBRUNNER_<NAME>` goes before the file. conf/jobrunner.conf in the repository explains every one of them.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import socket
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from jobrunner.errors import SettingsError
+
+CONFIG_FILE_VARIABLE = "JOBRUNNER_CONFIG"
+DEFAULT_CONFIG_FILES = (Path("jobrunner.conf"), Path("/etc/jobrunner/jobrunner.conf"))
+NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+class LogFormat(StrEnum):
+    """How log lines look: for people (console) or for machines (json)."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """The least severe log line that is written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def _node_name(value: str) -> str:
+    if not NODE_NAME.fullmatch(value):
+        raise ValueError("must be 1 to 64 letters, digits, '_', '.' or '-', starting with a letter or digit")
+    return value
+
+
+Seconds = Annotated[float, Field(gt=0)]
+Name = Annotated[str, AfterValidator(_node_name)]
+
+
+class Settings(BaseSettings):
+    """All settings of one process. Durations are in seconds and sizes in bytes, as their names say."""
+
+    model_config = SettingsConfigDict(env_prefix="JOBRUNNER_", frozen=True, extra="forbid")
+
+    # Who we are
+    farm_id: Name = "default"
+    node: Name = Field(default_factory=lambda: re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname())[:64] or "node")
+    state_dir: Path = Field(default_factory=lambda: Path.home() / ".local/state/jobrunner")
+
+    # Services
+    mongodb_url: SecretStr = SecretStr("mongodb://127.0.0.1:27017/")
+    mongodb_database: str = Field("jobrunner", pattern=r"^[A-Za-z0-9_-]{1,63}$")
+    mongodb_timeout_seconds: Seconds = 5.0
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    redis_timeout_seconds: Seconds = 2.0
+    docker_host: str = "unix:///var/run/docker.sock"
+    docker_tls_ca: Path | None = None
+    docker_tls_cert: Path | None = None
+    docker_tls_key: Path | None = None
+    docker_api_version: str = Field("1.41", pattern=r"^1\.\d{1,3}$")
+    docker_timeout_seconds: Seconds = 60.0
+
+    # The API
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(10000, ge=1, le=65535)
+    api_threads: int = Field(128, ge=1, le=4096)
+    api_allow_unauthenticated: bool = False
+    api_max_body_bytes: int = Field(1024 * 1024, ge=1024)
+    public_url: str | None = Field(None, pattern=r"^https?://[^/?#]+(/[^?#]*)?$")
+    page_size: int = Field(10, ge=1, le=1000)
+
+    # Executions
+    slots: int = Field(16, ge=1, le=1000)
+    timeout_seconds: int = Field(1800, ge=1)
+    timeout_hard_limit_seconds: int = Field(86400, ge=1)
+    stop_grace_seconds: int = Field(10, ge=0, le=3600)
+    retry_first_delay_seconds: Seconds = 10.0
+    retry_factor: float = Field(2.0, ge=1.0)
+    retry_longest_delay_seconds: Seconds = 3600.0
+    output_cap_bytes: int = Field(1024**3, ge=1)
+    redacted_names: Annotated[tuple[str, ...], NoDecode] = ("password", "key", "secret", "client_id", "token")
+
+    # How soon the farm notices
+    node_beat_seconds: Seconds = 5.0
+    node_silent_seconds: Seconds = 30.0
+    janitor_interval_seconds: Seconds = 5.0
+    handover_seconds: Seconds = 4.0
+
+    # Logs of jobrunner itself
+    log_level: LogLevel = LogLevel.INFO
+    log_format: LogFormat = LogFormat.CONSOLE
+
+    @field_validator("redacted_names", mode="before")
+    @classmethod
+    def _split_names(cls, value: Any) -> Any:
+        """Take `a, b, c`, as a line of a file or an environment variable has it."""
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Settings:
+        if self.node_silent_seconds < 3 * self.node_beat_seconds:
+            raise ValueError("node_silent_seconds must be at least three times node_beat_seconds")
+        if self.timeout_seconds > self.timeout_hard_limit_seconds:
+            raise ValueError("timeout_seconds must not be above timeout_hard_limit_seconds")
+        if (self.docker_tls_cert is None) != (self.docker_tls_key is None):
+            raise ValueError("docker_tls_cert and docker_tls_key go together")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **sources: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load_settings` passes: it has read the environment already, and knows where a value is from."""
+        return (init_settings,)
+
+
+def load_settings(
+    config_file: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: Any
+) -> Settings:
+    """Read the file (this one, else $JOBRUNNER_CONFIG, else a default place), then the environment, then `overrides`.
+
+    Raises SettingsError with every fault at once: unknown names, unusable values, a file that is not there.
+    """
+    environ = os.environ if environ is None else environ
+    values = _from_file(_find_config_file(config_file, environ)) | _from_environment(environ) | overrides
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        faults = [f"  {'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()]
+        raise SettingsError("The configuration cannot be used:\n" + "\n".join(faults)) from None
+
+
+def _find_config_file(named: Path | None, environ: Mapping[str, str]) -> Path | None:
+    if named is None and environ.get(CONFIG_FILE_VARIABLE):
+        named = Path(environ[CONFIG_FILE_VARIABLE])
+    if named is not None:
+        if not named.is_file():
+            raise SettingsError(f"The configuration file {named} does not exist.")
+        return named
+    return next((path for path in DEFAULT_CONFIG_FILES if path.is_file()), None)
+
+
+def _from_file(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    parser = configparser.ConfigParser(interpolation=None, delimiters=("=",), comment_prefixes=("#",))
+    try:
+        parser.read_string("[jobrunner]\n" + path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The configuration file {path} cannot be read: {error}") from None
+    except configparser.Error as error:
+        line = getattr(error, "lineno", None)
+        where = f", line {line - 1}" if line else ""
+        raise SettingsError(f"The configuration file {path}{where} is not lines of `name = value`.") from None
+    return dict(parser["jobrunner"])
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    prefix = "JOBRUNNER_"
+    return {
+        name.removeprefix(prefix).lower(): value
+        for name, value in environ.items()
+        if name.startswith(prefix) and name != CONFIG_FILE_VARIABLE
+    }
