@@ -15,8 +15,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from jobrunner.errors import SettingsError
 
@@ -51,10 +59,10 @@ Seconds = Annotated[float, Field(gt=0)]
 Name = Annotated[str, AfterValidator(_node_name)]
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings of one process. Durations are in seconds and sizes in bytes, as their names say."""
 
-    model_config = SettingsConfigDict(env_prefix="JOBRUNNER_", frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     # Who we are
     farm_id: Name = "default"
@@ -92,7 +100,7 @@ class Settings(BaseSettings):
     retry_factor: float = Field(2.0, ge=1.0)
     retry_longest_delay_seconds: Seconds = 3600.0
     output_cap_bytes: int = Field(1024**3, ge=1)
-    redacted_names: Annotated[tuple[str, ...], NoDecode] = ("password", "key", "secret", "client_id", "token")
+    redacted_names: tuple[str, ...] = ("password", "key", "secret", "client_id", "token")
 
     # How soon the farm notices
     node_beat_seconds: Seconds = 5.0
@@ -119,13 +127,6 @@ class Settings(BaseSettings):
         if (self.docker_tls_cert is None) != (self.docker_tls_key is None):
             raise ValueError("docker_tls_cert and docker_tls_key go together")
         return self
-
-    @classmethod
-    def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **sources: Any
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `load_settings` passes: it has read the environment already, and knows where a value is from."""
-        return (init_settings,)
 
 
 def load_settings(

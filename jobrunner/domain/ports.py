@@ -142,7 +142,7 @@ class ExecutionStore(Protocol):
         """The executions that are pulling or running on a node."""
 
     def waiting(self, state: State, before: datetime, after_id: str | None, limit: int) -> list[Execution]:
-        """Executions that are scheduled and due (or enqueued) since before an instant, ordered by id after `after_id`."""
+        """Executions that wait in this state, due or enqueued before an instant, by id, those after `after_id`."""
 
     def on_silent_nodes(self, silent: Iterable[str], limit: int) -> list[Execution]:
         """The executions that are pulling or running on one of these nodes."""
@@ -259,7 +259,7 @@ class Executor(Protocol):
         """Whether the node has the image."""
 
     def pull(self, image: ImageReference, checkpoint: Callable[[], None]) -> None:
-        """Fetch the image. Calls `checkpoint` at every sign of progress, at least once a second; it may raise to give up.
+        """Fetch the image. Calls `checkpoint` at least once a second meanwhile; it may raise to give up.
 
         Raises ImageNotFound, ImagePullFailed.
         """
