@@ -29,6 +29,7 @@ from pydantic import (
 from jobrunner.errors import SettingsError
 
 CONFIG_FILE_VARIABLE = "JOBRUNNER_CONFIG"
+CLIENT_VARIABLES = ("JOBRUNNER_URL", "JOBRUNNER_API_KEY")  # of `jobrunner run` and the like: no settings of a farm
 DEFAULT_CONFIG_FILES = (Path("jobrunner.conf"), Path("/etc/jobrunner/jobrunner.conf"))
 NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -65,7 +66,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     # Who we are
-    farm_id: Name = "default"
+    farm_id: Name | None = None
     node: Name = Field(default_factory=lambda: re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname())[:64] or "node")
     state_dir: Path = Field(default_factory=lambda: Path.home() / ".local/state/jobrunner")
 
@@ -175,5 +176,5 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     return {
         name.removeprefix(prefix).lower(): value
         for name, value in environ.items()
-        if name.startswith(prefix) and name != CONFIG_FILE_VARIABLE
+        if name.startswith(prefix) and name not in (CONFIG_FILE_VARIABLE, *CLIENT_VARIABLES)
     }

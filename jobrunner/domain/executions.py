@@ -26,7 +26,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Job:
-    """A definition: what to run, and when."""
+    """A definition: what to run, and when. `revision` counts how often it was given a new one."""
 
     id: str
     task_id: str
@@ -34,6 +34,7 @@ class Job:
     created_at: datetime
     modified_at: datetime
     executions_count: int = 0
+    revision: int = 0
     stopped_at: datetime | None = None
 
 

@@ -80,7 +80,9 @@ def judge_exit(ended: ContainerExit, *, stopped: bool, timed_out: bool, timeout_
         cause, reason = Cause.KILLED, "killed from outside by SIGKILL (exit code 137)"
     elif died_of:
         reason += f" ({died_of})"
-    return Outcome(state, cause, reason, ended.exit_code, ended.oom_killed, ended.started_at, ended.finished_at)
+    # The Engine notes the start of a container after the fact: a short one seems to start after its end.
+    started_at = min(ended.started_at, ended.finished_at) if ended.started_at else None
+    return Outcome(state, cause, reason, ended.exit_code, ended.oom_killed, started_at, ended.finished_at)
 
 
 def _signal_name(exit_code: int) -> str:

@@ -47,13 +47,15 @@ class Chunk:
     """A piece of an execution's output as it is stored: fragments in order, and the cursor after them.
 
     `cursor` counts the bytes that the container has written per stream up to here. It is stored in the same document
-    as the bytes, so that a byte is stored exactly once. `cut`: the cap was reached, nothing follows.
+    as the bytes, so that a byte is stored exactly once. `cut`: the cap was reached, nothing follows. `writer` names
+    the run that stored it, so that a run which tries an append again, not knowing whether it arrived, knows its own.
     """
 
     execution_id: str
     sequence: int
     fragments: tuple[Fragment, ...]
     cursor: Mapping[Stream, int]
+    writer: str
     cut: bool = False
 
 
@@ -61,7 +63,7 @@ class OutputStore(Protocol):
     """The captured output of executions, in chunks."""
 
     def append(self, chunk: Chunk) -> None:
-        """Store the chunk. Raises Superseded where the execution has a chunk of this sequence number already."""
+        """Store the chunk, once. Raises Superseded where another writer has stored this sequence number already."""
 
     def last(self, execution_id: str) -> Chunk | None:
         """The newest chunk, without its fragments; None where nothing is stored yet."""
@@ -131,6 +133,14 @@ class ExecutionStore(Protocol):
 
     def page_of_job(self, job_id: str, number: int, per_page: int) -> list[Execution]:
         """A page of a job's executions, the newest first."""
+
+    def page(
+        self, number: int, per_page: int, states: Iterable[State] = (), task_id: str | None = None
+    ) -> list[Execution]:
+        """A page of all executions, the newest first, of some states or one task only.
+
+        One more than `per_page` is returned where there is a next page.
+        """
 
     def last_of_job(self, job_id: str) -> Execution | None:
         """The newest execution of a job."""
@@ -214,6 +224,16 @@ class ExecutionQueue(Protocol):
         """Return if Redis answers; raise QueueUnavailable, within its timeout, if not."""
 
 
+class Triggers(Protocol):
+    """The alarm clock of the farm (rq-scheduler). MongoDB has the truth: a lost or doubled alarm does no harm."""
+
+    def at(self, execution_id: str, due_at: datetime) -> None:
+        """See to it that the execution is fired at this instant. Best effort; a janitor repairs what is missing."""
+
+    def cancel(self, execution_id: str) -> None:
+        """Forget its alarm, if there is one."""
+
+
 # -------------------------------------------------------------------------------------------------- executor
 
 
@@ -292,7 +312,7 @@ class Executor(Protocol):
         """Remove the container, running or not; nothing if it is not there."""
 
     def containers(self) -> list[Container]:
-        """All containers of this farm and this node, running or not. Never those of others."""
+        """All containers of this farm on this Engine, running or not. Never those of another farm."""
 
     def check(self) -> str:
         """The Engine's version; raises EngineUnavailable, within its timeout, if it does not answer."""

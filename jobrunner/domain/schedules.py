@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+import uuid
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import croniter
+
+if TYPE_CHECKING:
+    from jobrunner.domain.specs import JobSpec
 
 _DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,8})m)?(?:(\d{1,9})s)?")
 LATEST_INSTANT = datetime(2200, 1, 1, tzinfo=UTC)
@@ -42,3 +47,26 @@ def check_timezone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError("must be an IANA time zone such as 'UTC' or 'Europe/Berlin'") from None
     return name
+
+
+def due_at(spec: JobSpec, now: datetime) -> datetime | None:
+    """When a job that is taken in now is due: its startIn, its startAt, or the next instant of its cron; None: now."""
+    if spec.start_in is not None:
+        return now + parse_duration(spec.start_in)
+    if spec.start_at is not None:
+        return parse_instant(spec.start_at)
+    if spec.cron is not None:
+        return next_instant(spec.cron, spec.timezone, now)
+    return None
+
+
+def next_instant(cron: str, timezone: str, after: datetime) -> datetime:
+    """The first instant of a cron, read in this IANA zone, that is later than `after`; in UTC."""
+    local = after.astimezone(ZoneInfo(timezone))
+    following: datetime = croniter(cron, local).get_next(datetime)
+    return following.astimezone(UTC)
+
+
+def tick_id(job_id: str, revision: int, instant: datetime) -> str:
+    """The id of the execution of a cron job at one instant: always the same, so that a tick starts at most once."""
+    return str(uuid.uuid5(uuid.UUID(job_id), f"{revision} {instant.astimezone(UTC).isoformat()}"))

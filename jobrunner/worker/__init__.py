@@ -1,0 +1,1 @@
+"""The RQ worker of a node: one process, a thread a slot, many containers."""

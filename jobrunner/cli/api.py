@@ -1,0 +1,90 @@
+"""`jobrunner api`: the REST API, served by gunicorn: one process, many threads."""
+
+from __future__ import annotations
+
+import ipaddress
+import signal
+from typing import Any
+
+import click
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from jobrunner.cli.service import wire, with_settings
+from jobrunner.errors import SettingsError
+from jobrunner.settings import Settings
+from jobrunner.wsgi import make_app
+
+GRACEFUL_SECONDS = 3
+IDLE_CONNECTION_SECONDS = 15
+
+
+@click.command()
+@click.option("--host", help="The address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on.")
+@with_settings
+def api(settings: Settings, host: str | None, port: int | None) -> None:
+    """Run the REST API."""
+    given = {name: value for name, value in (("api_host", host), ("api_port", port)) if value is not None}
+    settings = settings.model_copy(update=given)
+    check_exposure(settings)
+    Server(settings).run()
+
+
+def check_exposure(settings: Settings) -> None:
+    """Raise SettingsError where the API would be open to other machines, and nobody has said that it may be."""
+    if not settings.api_allow_unauthenticated and not _is_loopback(settings.api_host):
+        raise SettingsError(
+            f"api_host: {settings.api_host!r} can be reached from other machines, and the API asks for no key. "
+            "Listen on 127.0.0.1, or set api_allow_unauthenticated = true if the network is yours alone."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Server(BaseApplication):
+    """gunicorn, set up from our settings. The app is made in gunicorn's worker process: a client of MongoDB
+    must not cross a fork.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        """What gunicorn asks for."""
+        settings = self._settings
+        host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
+        options: dict[str, Any] = {
+            "bind": f"{host}:{settings.api_port}",
+            "worker_class": "gthread",
+            "workers": 1,
+            "threads": settings.api_threads,
+            "worker_connections": 2 * settings.api_threads,
+            "keepalive": IDLE_CONNECTION_SECONDS,
+            "graceful_timeout": GRACEFUL_SECONDS,
+            "proc_name": "jobrunner-api",
+            "loglevel": settings.log_level.value,
+            "control_socket_disable": True,
+        }
+        for name, value in options.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """The app, in the worker process. When that is told to end, those who follow an output are let go."""
+        farm = wire(self._settings).farm
+        end = signal.getsignal(signal.SIGTERM)
+
+        def let_go_and_end(signum: int, frame: Any) -> None:
+            farm.stopping.set()
+            if callable(end):
+                end(signum, frame)
+
+        signal.signal(signal.SIGTERM, let_go_and_end)
+        return make_app(farm)

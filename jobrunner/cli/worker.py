@@ -1,0 +1,15 @@
+"""`jobrunner worker`: the worker of a node."""
+
+from __future__ import annotations
+
+from jobrunner.cli.service import wire
+from jobrunner.settings import Settings
+from jobrunner.telemetry.logs import configure_logs
+from jobrunner.worker.service import NodeService, sole_worker
+
+
+def run_worker(settings: Settings, drain: bool) -> None:
+    """Run the worker until a signal ends it. Raises SettingsError, Conflict, ServiceUnavailable."""
+    configure_logs(settings)
+    with sole_worker(settings):
+        NodeService(wire(settings), drain).run()

@@ -1,0 +1,40 @@
+"""What every verb of the engine needs: the farm's store, its queue, the time, and who listens."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from jobrunner.domain.aftermath import BackOff
+from jobrunner.domain.events import Announce
+from jobrunner.domain.ports import Clock, ExecutionQueue, Store, Triggers
+from jobrunner.settings import Settings
+
+
+class SystemClock:
+    """The time of this machine, cut to milliseconds, as MongoDB keeps it."""
+
+    def now(self) -> datetime:
+        """The present instant, UTC and aware."""
+        now = datetime.now(UTC)
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+@dataclass(frozen=True)
+class Farm:
+    """The farm, as one process sees it. `stopping` is set when the process is to end."""
+
+    settings: Settings
+    store: Store
+    queue: ExecutionQueue
+    triggers: Triggers
+    announce: Announce
+    clock: Clock = field(default_factory=SystemClock)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def back_off(self) -> BackOff:
+        """How long to wait between the attempts of a job."""
+        settings = self.settings
+        return BackOff(settings.retry_first_delay_seconds, settings.retry_factor, settings.retry_longest_delay_seconds)

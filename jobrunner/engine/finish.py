@@ -1,0 +1,71 @@
+"""Close an execution: once, with its outcome and all that it leads to in one update; then do what it leads to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from jobrunner.domain.aftermath import retry_due_at, wants_retry
+from jobrunner.domain.executions import Execution
+from jobrunner.domain.identifiers import retry_id
+from jobrunner.domain.outcomes import Outcome
+from jobrunner.domain.states import State
+from jobrunner.engine.farm import Farm
+from jobrunner.engine.move import move
+
+
+def close(farm: Farm, execution: Execution, outcome: Outcome) -> Execution | None:
+    """Move the execution to its terminal state; None where it was closed, or claimed, by somebody else before.
+
+    That it owes another attempt is written in the same update, so that a crash right after it loses nothing:
+    the janitor `jobrunner.engine.janitors.owed` makes what was not made here.
+    """
+    closed = move(
+        farm,
+        execution,
+        outcome.state,
+        cause=outcome.cause,
+        reason=outcome.reason,
+        exit_code=outcome.exit_code,
+        oom_killed=outcome.oom_killed,
+        started_at=outcome.started_at or execution.started_at,
+        finished_at=outcome.finished_at or farm.clock.now(),
+        owes_retry=wants_retry(execution, outcome),
+    )
+    if closed is not None and closed.owes_retry:
+        make_retry(farm, closed)
+    return closed
+
+
+def make_retry(farm: Farm, ended: Execution) -> None:
+    """Make the attempt that an ended execution owes, unless its job was stopped. Doing it twice makes one."""
+    job = farm.store.jobs.get(ended.job_id)
+    if job is not None and job.stopped_at is None:
+        retry = next_attempt(farm, ended)
+        if farm.store.executions.add(retry):
+            farm.store.jobs.count_execution(job.id, retry.created_at)
+        assert retry.due_at is not None
+        farm.triggers.at(retry.id, retry.due_at)
+    farm.store.executions.compare_and_set(ended.id, states=[ended.state], claim=None, changes={"owes_retry": False})
+
+
+def next_attempt(farm: Farm, ended: Execution) -> Execution:
+    """The execution that tries again what `ended` did not achieve, due after the back-off; not stored yet."""
+    now = farm.clock.now()
+    fresh = Execution(
+        id=retry_id(ended.id),
+        job_id=ended.job_id,
+        task_id=ended.task_id,
+        spec=ended.spec,
+        state=State.SCHEDULED,
+        created_at=now,
+        timeout_seconds=ended.timeout_seconds,
+        stop_grace_seconds=ended.stop_grace_seconds,
+        times={State.SCHEDULED: now},
+    )
+    ended_at = ended.finished_at or now
+    return replace(
+        fresh,
+        attempt=ended.attempt + 1,
+        retried_from=ended.id,
+        due_at=retry_due_at(ended, ended_at, farm.back_off),
+    )

@@ -1,0 +1,40 @@
+"""Give the message of an execution back when its worker shuts down, or take up what a dead worker left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from jobrunner.domain.events import Trouble
+from jobrunner.domain.states import ON_A_NODE, State
+from jobrunner.engine.node import ThisNode
+from jobrunner.engine.submit import send
+from jobrunner.errors import ServiceUnavailable
+
+
+def hand_back(node: ThisNode, execution_id: str) -> None:
+    """Put a message where it belongs now: for this node if it holds the execution, else for all.
+
+    Best effort: what this node holds it takes up at its next start, and an execution without a message gets one.
+    """
+    try:
+        _put_back(node, execution_id)
+    except ServiceUnavailable as error:
+        node.farm.announce(Trouble(execution_id, "hand back", str(error)))
+
+
+def return_unclaimed(node: ThisNode, execution_ids: Iterable[str]) -> None:
+    """Put back the messages that a dead worker of this node took and did not come to claim."""
+    for execution_id in execution_ids:
+        execution = node.farm.store.executions.get(execution_id)
+        if execution is not None and execution.state is State.ENQUEUED:
+            send(node.farm, execution)
+
+
+def _put_back(node: ThisNode, execution_id: str) -> None:
+    execution = node.farm.store.executions.get(execution_id)
+    if execution is None:
+        return
+    if execution.state is State.ENQUEUED:
+        node.farm.queue.push(execution_id)
+    elif execution.state in ON_A_NODE and execution.node == node.name:
+        node.farm.queue.push(execution_id, node=node.name)

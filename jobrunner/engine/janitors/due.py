@@ -1,0 +1,26 @@
+"""Fire scheduled executions whose time has come and whose alarm did not go off: Redis lost it, or nobody was up."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from jobrunner.domain.events import Repaired
+from jobrunner.domain.states import State
+from jobrunner.engine.farm import Farm
+from jobrunner.engine.fire import fire
+
+BATCH = 500
+GRACE_SECONDS = 2.0  # the alarm itself goes off within a second
+
+
+def fire_overdue(farm: Farm) -> None:
+    """Look through all scheduled executions that are overdue, a batch at a time."""
+    before = farm.clock.now() - timedelta(seconds=GRACE_SECONDS)
+    after_id = None
+    while batch := farm.store.executions.waiting(State.SCHEDULED, before, after_id, BATCH):
+        for execution in batch:
+            fire(farm, execution.id)
+            farm.announce(Repaired(execution.id, janitor="due", what="its alarm did not go off"))
+        after_id = batch[-1].id
+        if farm.stopping.is_set():
+            return

@@ -1,0 +1,31 @@
+"""Put executions back on the queue that are enqueued in MongoDB but have no message that lives.
+
+This covers a crash between the store and the queue, a Redis that lost what it held, and every hole of RQ.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from jobrunner.domain.events import Repaired
+from jobrunner.domain.states import State
+from jobrunner.engine.farm import Farm
+from jobrunner.engine.submit import send
+
+BATCH = 500
+SETTLE_SECONDS = 2.0  # a submission needs this long at most between the store and the queue
+
+
+def requeue(farm: Farm) -> None:
+    """Look through all enqueued executions, a batch at a time."""
+    before = farm.clock.now() - timedelta(seconds=SETTLE_SECONDS)
+    after_id = None
+    while batch := farm.store.executions.waiting(State.ENQUEUED, before, after_id, BATCH):
+        has_message = farm.queue.has_message([execution.id for execution in batch])
+        for execution in batch:
+            if not has_message[execution.id]:
+                send(farm, execution)
+                farm.announce(Repaired(execution.id, janitor="requeue", what="it had no message"))
+        after_id = batch[-1].id
+        if farm.stopping.is_set():
+            return

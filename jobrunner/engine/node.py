@@ -1,0 +1,87 @@
+"""This node: its executor, and the runs that are under way on it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from jobrunner.domain.executions import Execution
+from jobrunner.domain.ports import Container, Executor, OutputReader
+from jobrunner.engine.capture import Capture
+from jobrunner.engine.farm import Farm
+
+
+@dataclass
+class Run:
+    """One run of an execution on this node, from the claim to the close. Owned by the thread that runs it.
+
+    Other threads read it, and set `stop_wished` (somebody asked) and `kill_at` (the time keeper has sent SIGTERM).
+    `look_first`: an earlier run, or an earlier try, may have left a container.
+    """
+
+    execution_id: str
+    detached: threading.Event
+    stop_wished: threading.Event = field(default_factory=threading.Event)
+    execution: Execution | None = None
+    container: Container | None = None
+    capture: Capture | None = None
+    reader: OutputReader | None = None
+    look_first: bool = False
+    timed_out: bool = False
+    kill_at: datetime | None = None
+
+    @property
+    def held(self) -> Execution:
+        """The execution as this run holds it; only after the claim."""
+        assert self.execution is not None
+        return self.execution
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Whether its time is up."""
+        deadline = self.held.deadline
+        return deadline is not None and now >= deadline
+
+
+class ThisNode:
+    """The runs on this node, by execution id. Shared by the threads of a worker."""
+
+    def __init__(self, farm: Farm, executor: Executor) -> None:
+        self.farm = farm
+        self.executor = executor
+        self.name = farm.settings.node
+        self.detached = threading.Event()
+        self._lock = threading.Lock()
+        self._runs: dict[str, Run] = {}
+
+    def begin(self, execution_id: str) -> Run | None:
+        """A new run of the execution; None where one is under way here already (a message came twice)."""
+        with self._lock:
+            if execution_id in self._runs:
+                return None
+            run = self._runs[execution_id] = Run(execution_id, self.detached)
+            return run
+
+    def end(self, run: Run) -> None:
+        """The run is over."""
+        with self._lock:
+            del self._runs[run.execution_id]
+
+    def runs(self) -> list[Run]:
+        """The runs that are under way."""
+        with self._lock:
+            return list(self._runs.values())
+
+    def detach(self) -> None:
+        """Let go of all containers: every run hands its execution back. They go on; the next worker adopts them."""
+        self.detached.set()
+        for run in self.runs():
+            if run.reader is not None:
+                run.reader.interrupt()
+
+    def wish_stop(self, execution_id: str) -> None:
+        """Have a run stopped, if it is under way here."""
+        with self._lock:
+            run = self._runs.get(execution_id)
+        if run is not None:
+            run.stop_wished.set()

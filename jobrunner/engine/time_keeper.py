@@ -1,0 +1,58 @@
+"""End the containers on this node whose time is up, or that somebody wants stopped: SIGTERM, grace, SIGKILL.
+
+And flush the output of all runs, so that a quiet container's last line is not kept back.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from jobrunner.domain.events import Trouble
+from jobrunner.domain.states import State
+from jobrunner.engine.node import Run, ThisNode
+from jobrunner.errors import JobrunnerError, ServiceUnavailable, Superseded
+
+
+def keep_time(node: ThisNode) -> None:
+    """One look at every run."""
+    now = node.farm.clock.now()
+    for run in node.runs():
+        if run.execution is None or run.execution.state is not State.RUNNING:
+            continue  # before the container starts, the run itself looks at its time and its wishes
+        try:
+            _end_if_due(node, run, now)
+        except JobrunnerError as error:
+            node.farm.announce(Trouble(run.execution_id, "keep time", str(error)))
+
+
+def flush_output(node: ThisNode) -> None:
+    """Store what is buffered of every run. A run that was superseded is broken off."""
+    for run in node.runs():
+        if run.capture is None:
+            continue
+        try:
+            run.capture.flush()
+        except ServiceUnavailable as error:
+            node.farm.announce(Trouble(run.execution_id, "flush", str(error)))
+        except Superseded:
+            if run.reader is not None:
+                run.reader.interrupt()
+
+
+def read_stop_wishes(node: ThisNode) -> None:
+    """Learn from the store which runs are to be stopped: the signal through Redis may have been lost."""
+    if node.runs():
+        for execution_id in node.farm.store.executions.stop_wishes(node.name):
+            node.wish_stop(execution_id)
+
+
+def _end_if_due(node: ThisNode, run: Run, now: datetime) -> None:
+    if run.kill_at is None:
+        stop_wished = run.stop_wished.is_set()
+        if not stop_wished and not run.is_overdue(now):
+            return
+        node.executor.signal(run.execution_id, "SIGTERM")
+        run.timed_out = not stop_wished
+        run.kill_at = now + timedelta(seconds=run.held.stop_grace_seconds)
+    elif now >= run.kill_at:
+        node.executor.signal(run.execution_id, "SIGKILL")

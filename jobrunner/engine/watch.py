@@ -1,0 +1,57 @@
+"""Follow a started container to its end, storing what it writes: last step of a run."""
+
+from __future__ import annotations
+
+from jobrunner.domain.outcomes import ContainerExit, Outcome, judge_exit
+from jobrunner.engine.capture import GaveUp
+from jobrunner.engine.node import Run, ThisNode
+from jobrunner.engine.run_end import RunEnd
+
+GLANCE_SECONDS = 1.0  # how long to wait for the exit before looking whether the worker shuts down
+
+
+def watch(node: ThisNode, run: Run) -> Outcome | RunEnd:
+    """Store the output until the container has exited, and judge its exit. HANDED_BACK where the worker shuts down.
+
+    The end of the output is not the end of the container (it may close its streams), nor does a connection that ends
+    prove that all was read (the Engine may have gone). So until the exit is seen after a whole reading, it is read
+    again from the Engine's own log; what is stored already is skipped.
+    """
+    assert run.container is not None and run.capture is not None
+    try:
+        while True:
+            whole = _read(node, run)
+            run.capture.flush_patiently()
+            if node.detached.is_set():
+                return RunEnd.HANDED_BACK
+            run.container = node.executor.wait(run.container, GLANCE_SECONDS)
+            if whole and run.container.ended is not None:
+                return _judge(run, run.container.ended)
+    except GaveUp:
+        return RunEnd.HANDED_BACK
+
+
+def _read(node: ThisNode, run: Run) -> bool:
+    """Read until the output ends; whether it ended as output does, and not because the connection broke."""
+    assert run.container is not None and run.capture is not None
+    from_first_byte = run.reader is None
+    if run.reader is None:
+        run.reader = node.executor.replay(run.container)
+    try:
+        if not node.detached.is_set():  # seen after `reader` is set: whoever detaches later interrupts it
+            run.capture.copy(run.reader, from_first_byte=from_first_byte)
+        return True
+    except OSError:
+        return False
+    finally:
+        run.reader.close()
+        run.reader = None
+
+
+def _judge(run: Run, ended: ContainerExit) -> Outcome:
+    held = run.held
+    requested_at, deadline = held.stop_requested_at, held.deadline
+    stopped = run.stop_wished.is_set() and (requested_at is None or ended.finished_at >= requested_at)
+    ran_over_unwatched = run.kill_at is None and deadline is not None and ended.finished_at >= deadline
+    timed_out = run.timed_out or (ran_over_unwatched and not stopped)
+    return judge_exit(ended, stopped=stopped, timed_out=timed_out, timeout_seconds=held.timeout_seconds)

@@ -1,0 +1,59 @@
+"""The connection to MongoDB, and the indexes."""
+
+from __future__ import annotations
+
+import mongoengine
+from mongoengine.connection import ConnectionFailure
+from pymongo import MongoClient
+
+from jobrunner.errors import SettingsError
+from jobrunner.settings import Settings
+from jobrunner.store.documents import ALL_DOCUMENTS
+from jobrunner.store.errors import translating_errors
+
+SOCKET_TIMEOUT_FACTOR = 5  # a slow answer is waited for longer than an absent server
+
+
+def connect(settings: Settings) -> MongoClient:
+    """Connect this process to MongoDB (lazily: the first operation finds out whether it answers).
+
+    Writes are acknowledged by a majority and journalled, so what was acknowledged survives a kill -9 of mongod.
+    """
+    timeout_ms = int(settings.mongodb_timeout_seconds * 1000)
+    try:
+        return mongoengine.connect(
+            settings.mongodb_database,
+            host=settings.mongodb_url.get_secret_value(),
+            tz_aware=True,
+            uuidRepresentation="standard",
+            w="majority",
+            journal=True,
+            retryWrites=True,
+            connectTimeoutMS=timeout_ms,
+            serverSelectionTimeoutMS=timeout_ms,
+            socketTimeoutMS=SOCKET_TIMEOUT_FACTOR * timeout_ms,
+            maxPoolSize=settings.api_threads + settings.slots,
+        )
+    except (ConnectionFailure, ValueError, TypeError) as error:
+        raise SettingsError(f"mongodb_url cannot be used: {type(error).__name__}") from None
+
+
+def disconnect() -> None:
+    """Close the connection of this process."""
+    mongoengine.disconnect()
+
+
+def ensure_indexes() -> None:
+    """Make the indexes that are missing. Raises StoreUnavailable."""
+    with translating_errors():
+        for document in ALL_DOCUMENTS:
+            document.ensure_indexes()
+
+
+class MongoHealth:
+    """Whether MongoDB answers."""
+
+    def check(self) -> None:
+        """Return if it does; raise StoreUnavailable if not."""
+        with translating_errors():
+            mongoengine.get_connection().admin.command("ping")

@@ -1,0 +1,152 @@
+"""The documents in MongoDB: their fields, and each index beside the query that needs it."""
+
+from __future__ import annotations
+
+from mongoengine import (
+    BinaryField,
+    BooleanField,
+    DateTimeField,
+    Document,
+    EmbeddedDocument,
+    EmbeddedDocumentListField,
+    FloatField,
+    IntField,
+    LongField,
+    MapField,
+    StringField,
+)
+
+
+class TaskDocument(Document):
+    """A name that groups jobs."""
+
+    id = StringField(primary_key=True)
+    created_at = DateTimeField(required=True)
+    modified_at = DateTimeField(required=True)
+    jobs_count = IntField(default=0)
+
+    meta = {  # noqa: RUF012 - mongoengine's own form
+        "collection": "tasks",
+        "auto_create_index": False,
+        "indexes": [("created_at", "id")],  # TaskStore.page
+    }
+
+
+class JobDocument(Document):
+    """A definition. `spec` is JSON text: callers' keys may hold what BSON keys may not."""
+
+    id = StringField(primary_key=True)
+    task_id = StringField(required=True)
+    spec = StringField(required=True)
+    created_at = DateTimeField(required=True)
+    modified_at = DateTimeField(required=True)
+    executions_count = IntField(default=0)
+    revision = IntField(default=0)
+    stopped_at = DateTimeField()
+
+    meta = {  # noqa: RUF012
+        "collection": "jobs",
+        "auto_create_index": False,
+        "indexes": [("task_id", "created_at", "id")],  # JobStore.ids_of_task
+    }
+
+
+class ExecutionDocument(Document):
+    """One run of a job."""
+
+    id = StringField(primary_key=True)
+    job_id = StringField(required=True)
+    task_id = StringField(required=True)
+    spec = StringField(required=True)
+    state = StringField(required=True)
+    created_at = DateTimeField(required=True)
+    attempt = IntField(default=1)
+    claim = IntField(default=0)
+    node = StringField()
+    engine_host = StringField()
+    engine_port = IntField()
+    container_id = StringField()
+    timeout_seconds = FloatField()
+    stop_grace_seconds = FloatField()
+    due_at = DateTimeField()
+    stop_requested_at = DateTimeField()
+    started_at = DateTimeField()
+    finished_at = DateTimeField()
+    cause = StringField()
+    reason = StringField(default="")
+    exit_code = IntField()
+    oom_killed = BooleanField(default=False)
+    retried_from = StringField()
+    owes_retry = BooleanField(default=False)
+    times = MapField(DateTimeField())
+
+    meta = {  # noqa: RUF012
+        "collection": "executions",
+        "auto_create_index": False,
+        "indexes": [
+            ("job_id", "-created_at", "-id"),  # page_of_job, last_of_job, open_of_job
+            ("state", "id"),  # waiting
+            ("state", "-created_at", "-id"),  # page by state
+            ("-created_at", "-id"),  # page of all
+            ("node", "state"),  # held_by, on_silent_nodes, stop_wishes
+            {"fields": ["owes_retry"], "partialFilterExpression": {"owes_retry": True}},  # owing_retry
+        ],
+    }
+
+
+class FragmentDocument(EmbeddedDocument):
+    """A run of bytes of one stream."""
+
+    stream = IntField(db_field="s")
+    content = BinaryField(db_field="b")
+
+
+class ChunkDocument(Document):
+    """A piece of an execution's output, with the cursor after it. The id is "<execution id>:<sequence>"."""
+
+    id = StringField(primary_key=True)
+    execution_id = StringField(required=True)
+    sequence = IntField(required=True)
+    fragments = EmbeddedDocumentListField(FragmentDocument)
+    stdout_bytes = LongField(required=True)
+    stderr_bytes = LongField(required=True)
+    writer = StringField(required=True)
+    cut = BooleanField(default=False)
+
+    meta = {  # noqa: RUF012
+        "collection": "log_chunks",
+        "auto_create_index": False,
+        "indexes": [("execution_id", "sequence")],  # OutputStore: all of it
+    }
+
+
+class NodeDocument(Document):
+    """A machine with a container engine."""
+
+    id = StringField(primary_key=True)
+    machine = StringField(required=True)
+    pid = IntField(required=True)
+    slots = IntField(required=True)
+    running = IntField(required=True)
+    seen_at = DateTimeField(required=True)
+    started_at = DateTimeField(required=True)
+    engine_version = StringField(default="")
+    stopped_at = DateTimeField()
+
+    meta = {  # noqa: RUF012
+        "collection": "nodes",
+        "auto_create_index": False,
+        "indexes": ["seen_at"],  # silent_since
+    }
+
+
+class FarmDocument(Document):
+    """The farm itself."""
+
+    id = StringField(primary_key=True)
+    farm_id = StringField(required=True)
+
+    meta = {"collection": "farm", "auto_create_index": False}  # noqa: RUF012
+
+
+ALL_DOCUMENTS = (FarmDocument, TaskDocument, JobDocument, ExecutionDocument, ChunkDocument, NodeDocument)

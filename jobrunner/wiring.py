@@ -1,0 +1,63 @@
+"""The composition root: the only module that picks concrete classes."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from redis import Redis
+
+from jobrunner.domain.ports import Executor, Store
+from jobrunner.engine.farm import Farm
+from jobrunner.executors.docker.executor import DockerExecutor
+from jobrunner.queueing import connection as redis_connection
+from jobrunner.queueing.rq_queue import RqQueue
+from jobrunner.queueing.rq_schedule import RqTriggers
+from jobrunner.settings import Settings
+from jobrunner.store import connection as mongo_connection
+from jobrunner.store.executions import MongoExecutions
+from jobrunner.store.farm import farm_id
+from jobrunner.store.jobs import MongoJobs
+from jobrunner.store.nodes import MongoNodes
+from jobrunner.store.output import MongoOutput
+from jobrunner.store.tasks import MongoTasks
+from jobrunner.telemetry.logs import log_event
+
+
+class Wiring:
+    """The parts of one process, put together from the settings. MongoDB must answer while it is made."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Connect. Raises SettingsError, StoreUnavailable."""
+        mongo_connection.connect(settings)
+        mongo_connection.ensure_indexes()
+        self.farm_id = settings.farm_id or farm_id()
+        self.settings = settings
+        self.redis: Redis = redis_connection.connect(settings)
+        self.triggers = RqTriggers(self.redis, self.farm_id)
+
+    @cached_property
+    def farm(self) -> Farm:
+        """The farm, for the engine's verbs."""
+        return Farm(
+            settings=self.settings,
+            store=mongo_store(),
+            queue=RqQueue(self.redis, self.farm_id),
+            triggers=self.triggers,
+            announce=log_event,
+        )
+
+    def executor(self) -> Executor:
+        """The container engine of this node; it is not asked anything yet."""
+        return DockerExecutor(self.settings, self.farm_id)
+
+
+def mongo_store() -> Store:
+    """All collections, on the connection of this process."""
+    return Store(
+        tasks=MongoTasks(),
+        jobs=MongoJobs(),
+        executions=MongoExecutions(),
+        output=MongoOutput(),
+        nodes=MongoNodes(),
+        health=mongo_connection.MongoHealth(),
+    )

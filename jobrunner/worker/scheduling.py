@@ -1,0 +1,84 @@
+"""The scheduler process: it rings the alarms, and does the janitors' duties. Several can run; one leads."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+from collections.abc import Callable
+
+import structlog
+
+from jobrunner.engine.duty import Duty
+from jobrunner.engine.farm import Farm
+from jobrunner.engine.fire import fire
+from jobrunner.engine.janitors.due import fire_overdue
+from jobrunner.engine.janitors.owed import make_owed_retries
+from jobrunner.engine.janitors.requeue import requeue
+from jobrunner.engine.janitors.rescue import Rescue
+from jobrunner.queueing.rq_schedule import Leadership
+from jobrunner.wiring import Wiring
+
+RING_SECONDS = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+class SchedulerService:
+    """The duties of a scheduler process."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring, self._farm = wiring, wiring.farm
+        self._leadership = Leadership(wiring.redis, wiring.farm_id, f"{platform.node()}-{os.getpid()}")
+        self._leads = False
+
+    def run(self) -> None:
+        """Work until SIGTERM or SIGINT."""
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, lambda *_: self._farm.stopping.set())
+        duties = self._duties()
+        for duty in duties:
+            duty.start()
+        log.info("scheduler_ready")
+        self._farm.stopping.wait()
+        for duty in duties:
+            duty.join(timeout=self._wiring.settings.handover_seconds)
+        self._leadership.release()
+        log.info("scheduler_ended")
+
+    def _duties(self) -> list[Duty]:
+        interval_seconds = self._wiring.settings.janitor_interval_seconds
+        rescue = Rescue()
+        janitors: dict[str, Callable[[Farm], None]] = {
+            "requeue": requeue,
+            "rescue": rescue.look,
+            "owed": make_owed_retries,
+            "due": fire_overdue,
+        }
+        duties = [self._duty("lead", RING_SECONDS, self._lead), self._duty("ring", RING_SECONDS, self._ring)]
+        return duties + [
+            self._duty(name, interval_seconds, self._if_leading(janitor)) for name, janitor in janitors.items()
+        ]
+
+    def _duty(self, name: str, interval_seconds: float, action: Callable[[], object]) -> Duty:
+        return Duty(name, interval_seconds, action, stopping=self._farm.stopping, announce=self._farm.announce)
+
+    def _lead(self) -> None:
+        self._leads, led = False, self._leads
+        self._leads = self._leadership.hold()
+        if self._leads and not led:
+            log.info("scheduler_leads")
+
+    def _ring(self) -> None:
+        if self._leads:
+            self._wiring.triggers.ring(
+                lambda execution_id: fire(self._farm, execution_id),
+                keep_on=lambda: self._leads and not self._farm.stopping.is_set(),
+            )
+
+    def _if_leading(self, janitor: Callable[[Farm], None]) -> Callable[[], None]:
+        def duty() -> None:
+            if self._leads:
+                janitor(self._farm)
+
+        return duty

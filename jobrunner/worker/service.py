@@ -1,0 +1,139 @@
+"""The worker process of a node, from its start to its end."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+from uuid import uuid4
+
+import structlog
+
+from jobrunner.engine.duty import Duty
+from jobrunner.engine.hand_back import hand_back, return_unclaimed
+from jobrunner.engine.janitors.reap import reap_and_tell
+from jobrunner.engine.janitors.resume import Resume
+from jobrunner.engine.node import ThisNode
+from jobrunner.engine.presence import Presence
+from jobrunner.engine.time_keeper import flush_output, keep_time, read_stop_wishes
+from jobrunner.errors import Conflict, ServiceUnavailable, SettingsError
+from jobrunner.queueing import names
+from jobrunner.settings import Settings
+from jobrunner.wiring import Wiring
+from jobrunner.worker.entrypoints import serve
+from jobrunner.worker.slot_worker import SlotWorker
+from jobrunner.worker.takeover import clear_up, incarnation_prefix
+
+FLUSH_SECONDS = 0.25
+TIME_KEEPER_SECONDS = 0.25
+WISHES_SECONDS = 1.0
+REAP_SECONDS = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+class NodeService:
+    """Everything that runs in a worker process beside the runs themselves."""
+
+    def __init__(self, wiring: Wiring, drain: bool) -> None:
+        self._wiring, self._farm, self._redis = wiring, wiring.farm, wiring.redis
+        settings = wiring.settings
+        self._node = ThisNode(self._farm, wiring.executor())
+        incarnation = f"{incarnation_prefix(wiring.farm_id, settings.node)}{os.getpid()}-{uuid4().hex[:8]}"
+        self._presence = Presence(self._node, incarnation)
+        self._resume = Resume(self._node)
+        self._worker = SlotWorker(
+            self._redis,
+            farm_id=wiring.farm_id,
+            node=settings.node,
+            incarnation=incarnation,
+            slots=settings.slots,
+            ready=lambda: self._presence.engine_answers,
+            stop_run=self._node.wish_stop,
+            hand_back=lambda execution_id: hand_back(self._node, execution_id),
+            let_go=self._node.detach,
+            handover_seconds=settings.handover_seconds,
+            drain=drain,
+        )
+
+    def run(self) -> None:
+        """Take over what a predecessor left, then work until a signal ends it. Raises Conflict, ServiceUnavailable."""
+        self._presence.check_name()
+        self._presence.beat()
+        self._mark_alive()
+        self._take_over()
+        serve(self._node)
+        duties = self._duties()
+        for duty in duties:
+            duty.start()
+        log.info("worker_ready", node=self._node.name, slots=self._wiring.settings.slots)
+        self._worker.work(logging_level="WARNING")
+        self._sign_off()
+
+    def _take_over(self) -> None:
+        left = clear_up(self._redis, self._wiring.farm_id, self._node.name)
+        return_unclaimed(self._node, left)
+        resumed = self._resume.at_start()
+        if resumed:
+            log.info("executions_resumed", node=self._node.name, count=resumed)
+
+    def _duties(self) -> list[Duty]:
+        settings, node = self._wiring.settings, self._node
+        actions = {
+            "beat": (settings.node_beat_seconds, self._presence.beat),
+            "alive": (settings.node_beat_seconds, self._mark_alive),
+            "rq beat": (settings.node_beat_seconds, self._worker.beat_all),
+            "flush": (FLUSH_SECONDS, lambda: flush_output(node)),
+            "time keeper": (TIME_KEEPER_SECONDS, lambda: keep_time(node)),
+            "wishes": (WISHES_SECONDS, lambda: read_stop_wishes(node)),
+            "resume": (settings.janitor_interval_seconds, self._resume.now_and_then),
+            "reap": (REAP_SECONDS, lambda: reap_and_tell(node)),
+        }
+        return [
+            Duty(name, seconds, action, stopping=self._farm.stopping, announce=self._farm.announce)
+            for name, (seconds, action) in actions.items()
+        ]
+
+    def _mark_alive(self) -> None:
+        ttl_seconds = int(3 * self._wiring.settings.node_beat_seconds) + 1
+        self._redis.set(names.alive_key(self._presence.incarnation), "", ex=ttl_seconds)
+
+    def _sign_off(self) -> None:
+        self._farm.stopping.set()
+        try:
+            self._redis.delete(names.alive_key(self._presence.incarnation))
+            self._presence.sign_off()
+        except ServiceUnavailable as error:
+            log.warning("node_could_not_sign_off", error=str(error))
+        log.info("worker_ended", node=self._node.name)
+
+
+@contextmanager
+def sole_worker(settings: Settings) -> Iterator[None]:
+    """Hold the lock of a node's name on this machine. Raises Conflict where another worker has it.
+
+    A file lock goes with its process, however that ends, so a worker that was killed can be restarted at once.
+    """
+    path = settings.state_dir / f"worker-{_file_name(settings)}.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.open("a+", encoding="ascii")
+    except OSError as error:
+        raise SettingsError(f"state_dir: {settings.state_dir} cannot be written to ({error.strerror})") from None
+    with lock:
+        _lock(lock, settings.node)
+        yield
+
+
+def _lock(lock: IO[str], node: str) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Conflict("node", f"a worker for {node!r} runs on this machine already; give this one a name") from None
+
+
+def _file_name(settings: Settings) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", f"{settings.mongodb_database}-{settings.node}")
