@@ -26,9 +26,10 @@ class Duty(threading.Thread):
         self._action, self._stopping, self._announce = action, stopping, announce
 
     def run(self) -> None:
-        """The loop."""
-        while not self._stopping.wait(self._interval_seconds):
+        """The loop: at once, and then at every interval."""
+        while not self._stopping.is_set():
             self.once()
+            self._stopping.wait(self._interval_seconds)
 
     def once(self) -> None:
         """Do it now."""

@@ -61,4 +61,4 @@ def translating_errors() -> Iterator[None]:
     try:
         yield
     except RedisError as error:
-        raise QueueUnavailable(f"Redis does not answer ({type(error).__name__})") from error
+        raise QueueUnavailable(f"Redis does not answer ({type(error).__name__}: {error})") from error

@@ -31,7 +31,7 @@ class RqQueue:
         queue = self._shared if node is None else Queue(names.node_queue(self._farm_id, node), connection=self._redis)
         with translating_errors(), self._redis.pipeline() as pipeline:
             if node is not None:
-                pipeline.lrem(queue.key, 0, execution_id)
+                self._redis.lrem(queue.key, 0, execution_id)  # a node may be told again what it has been told
             job = queue.enqueue_call(
                 names.RUN_EXECUTION,
                 args=(execution_id,),
