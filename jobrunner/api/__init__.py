@@ -1,0 +1,1 @@
+"""HTTP in: requests to the engine's verbs, and what they return to answers. It decides nothing itself."""

@@ -62,7 +62,8 @@ class Server(BaseApplication):
         host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
         options: dict[str, Any] = {
             "bind": f"{host}:{settings.api_port}",
-            "worker_class": "gthread",
+            "worker_class": "jobrunner.api.gunicorn_worker.ApiWorker",
+            "limit_request_line": 8190,
             "workers": 1,
             "threads": settings.api_threads,
             "worker_connections": 2 * settings.api_threads,

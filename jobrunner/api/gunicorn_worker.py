@@ -1,0 +1,56 @@
+"""gunicorn's worker with threads. What gunicorn refuses before Flask sees it is answered in our form too."""
+
+from __future__ import annotations
+
+import json
+import socket
+from http import HTTPStatus
+from typing import Any
+
+from gunicorn import util
+from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
+from gunicorn.workers.gthread import ThreadWorker
+
+from jobrunner.api.errors import error_body
+from jobrunner.errors import Fault
+
+
+class ApiWorker(ThreadWorker):
+    """Answers malformed and oversized requests as JSON, and logs no part of them: a query may hold anything."""
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
+        """Answer instead of the application; gunicorn closes the connection then."""
+        status, fault = _judge(exc)
+        if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+            self.log.error("A request failed outside of the application", exc_info=exc)
+        else:
+            self.log.info("Refused a request that is no HTTP as we take it: %s", type(exc).__name__)
+        try:
+            util.write_nonblock(client, _answer(status, fault))
+        except OSError as error:
+            self.log.debug("The answer did not reach the client: %s", error)
+
+
+def _judge(exc: BaseException) -> tuple[HTTPStatus, Fault]:
+    match exc:
+        case LimitRequestLine():
+            return HTTPStatus.REQUEST_URI_TOO_LONG, Fault(
+                "path", f"is too long: the request line has at most {exc.max_size} bytes"
+            )
+        case LimitRequestHeaders():
+            return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, Fault("headers", "are too many or too long")
+        case ParseException():
+            return HTTPStatus.BAD_REQUEST, Fault("request", f"is malformed ({exc})")
+    return HTTPStatus.INTERNAL_SERVER_ERROR, Fault("server", "something went wrong here")
+
+
+def _answer(status: HTTPStatus, fault: Fault) -> bytes:
+    body = json.dumps(error_body([fault])).encode() + b"\n"
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}",
+        "Connection: close",
+        "Content-Type: application/json",
+        "X-Content-Type-Options: nosniff",
+        f"Content-Length: {len(body)}",
+    )
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + body

@@ -1,0 +1,56 @@
+"""Routes of executions."""
+
+from __future__ import annotations
+
+from flask import Response, jsonify, request
+
+from jobrunner.api.context import current_farm
+from jobrunner.api.native import query, translate
+from jobrunner.api.native.routing import EXECUTION, route
+from jobrunner.api.native.translate import Document
+from jobrunner.api.native.urls import urls_for_request
+from jobrunner.domain.identifiers import check_task_id
+from jobrunner.engine import cancel, queries
+
+LOG_BYTES = 64 * 1024
+
+
+@route("GET", "/executions")
+def list_executions() -> Document:
+    """A page of all executions, the newest first; ?status=running,failed&task=<task id> for some of them."""
+    farm, page, states = current_farm(), query.page(), query.states()
+    task_id = request.args.get("task")
+    found, has_next = queries.executions(farm, page, states, check_task_id(task_id) if task_id else None)
+    chosen_by = {"status": ",".join(states) or None, "task": task_id or None}
+    urls = urls_for_request(farm.settings)
+    return translate.execution_page(found, page, farm.settings.page_size, has_next, urls, **chosen_by)
+
+
+@route("GET", "/executions/<execution_id>")
+def find_execution(execution_id: str) -> Response:
+    """Where the execution of this id is: a redirect to its URL."""
+    farm = current_farm()
+    execution = queries.any_execution(farm, execution_id)
+    url = urls_for_request(farm.settings).execution(execution.task_id, execution.job_id, execution.id)
+    response = jsonify(url=url)
+    response.status_code = 302
+    response.location = url
+    return response
+
+
+@route("GET", EXECUTION)
+def show_execution(task_id: str, job_id: str, execution_id: str) -> Document:
+    """The execution, with the end of its output."""
+    farm = current_farm()
+    execution = queries.execution(farm, task_id, job_id, execution_id)
+    tail = queries.output_tail(farm, execution, LOG_BYTES)
+    return translate.execution_details(execution, tail, urls_for_request(farm.settings))
+
+
+@route("POST", f"{EXECUTION}/stop")
+def stop_execution(task_id: str, job_id: str, execution_id: str) -> Document:
+    """Stop this execution only."""
+    farm = current_farm()
+    execution = queries.execution(farm, task_id, job_id, execution_id)
+    stopped = cancel.stop_execution(farm, execution)
+    return translate.stopped_execution(execution, stopped, urls_for_request(farm.settings))

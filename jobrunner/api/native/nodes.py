@@ -1,0 +1,16 @@
+"""Routes of nodes."""
+
+from __future__ import annotations
+
+from jobrunner.api.context import current_farm
+from jobrunner.api.native import translate
+from jobrunner.api.native.routing import route
+from jobrunner.api.native.translate import Document
+from jobrunner.engine import queries
+
+
+@route("GET", "/nodes")
+def list_nodes() -> Document:
+    """All nodes that ever were."""
+    farm = current_farm()
+    return translate.node_list(queries.nodes(farm), farm.clock.now(), farm.settings.node_silent_seconds)

@@ -1,0 +1,54 @@
+"""The parameters in the query string of a request, checked. Each raises InvalidRequest, naming the parameter."""
+
+from __future__ import annotations
+
+import re
+from typing import NoReturn
+
+from flask import request
+
+from jobrunner.domain.states import State
+from jobrunner.errors import Fault, InvalidRequest
+
+LAST_PAGE = 1_000_000
+LARGEST_OFFSET = 2**53
+_FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}
+_DIGITS = re.compile(r"[0-9]{1,16}")
+
+
+def page() -> int:
+    """?page=, counted from 1."""
+    return _whole_number("page", default=1, lowest=1, highest=LAST_PAGE)
+
+
+def offset() -> int:
+    """?offset=, in bytes."""
+    return _whole_number("offset", default=0, lowest=0, highest=LARGEST_OFFSET)
+
+
+def follow() -> bool:
+    """?follow=1 or true."""
+    flag = _FLAGS.get(request.args.get("follow", "").lower())
+    return _refuse("follow", "must be 1 or 0") if flag is None else flag
+
+
+def states() -> list[State]:
+    """?status=running,failed: the states that are asked for; none: all."""
+    names = [name for value in request.args.getlist("status") for name in value.split(",") if name]
+    unknown = next((name for name in names if name not in set(State)), None)
+    if unknown is not None:
+        _refuse("status", f"must be one or more of {', '.join(State)}, parted by commas, not {unknown!r}")
+    return [State(name) for name in dict.fromkeys(names)]
+
+
+def _whole_number(name: str, default: int, lowest: int, highest: int) -> int:
+    text = request.args.get(name)
+    if text is None:
+        return default
+    if not _DIGITS.fullmatch(text) or not lowest <= int(text) <= highest:
+        _refuse(name, f"must be a whole number from {lowest} to {highest}")
+    return int(text)
+
+
+def _refuse(name: str, reason: str) -> NoReturn:
+    raise InvalidRequest(Fault(name, reason))

@@ -1,0 +1,40 @@
+"""Routes of tasks."""
+
+from __future__ import annotations
+
+from flask import request
+
+from jobrunner.api.context import current_farm
+from jobrunner.api.native import query, translate
+from jobrunner.api.native.job_spec import parse_spec
+from jobrunner.api.native.routing import TASK, route
+from jobrunner.api.native.translate import Document
+from jobrunner.api.native.urls import urls_for_request
+from jobrunner.api.request_body import body
+from jobrunner.domain.identifiers import check_task_id
+from jobrunner.engine import queries
+from jobrunner.engine.submit import submit
+
+
+@route("GET", "/tasks")
+def list_tasks() -> Document:
+    """A page of all tasks."""
+    farm = current_farm()
+    return translate.task_page(queries.tasks(farm, query.page()), urls_for_request(farm.settings))
+
+
+@route("POST", TASK)
+def enqueue_job(task_id: str) -> Document:
+    """Make a job of the task, and start it or schedule it."""
+    farm = current_farm()
+    taken = submit(farm, check_task_id(task_id), parse_spec(body()))
+    return translate.accepted(taken, urls_for_request(farm.settings))
+
+
+@route("GET", TASK)
+def show_task(task_id: str) -> Document:
+    """The task's jobs, the oldest first; ?after=<job id> for more."""
+    farm = current_farm()
+    task = queries.task(farm, task_id)
+    job_ids, has_next = queries.jobs(farm, task, request.args.get("after"))
+    return translate.task_details(task.id, job_ids, has_next, urls_for_request(farm.settings))

@@ -1,0 +1,286 @@
+"""From the engine's values to the documents of the native API. Pure.
+
+The keys of fastlane's document (specs) come first in each; ours follow. Times of tasks are UNIX seconds, all others
+ISO 8601 in UTC without a zone: that is how fastlane writes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from jobrunner.api.native.translate_hooks import notify_document, webhooks_document
+from jobrunner.api.native.urls import Urls, with_query
+from jobrunner.domain.executions import Execution, Job, Node, Page, Task
+from jobrunner.domain.outcomes import Cause
+from jobrunner.domain.redaction import redact
+from jobrunner.domain.states import State
+from jobrunner.engine.cancel import Stopped
+from jobrunner.engine.queries import EXECUTIONS_PER_PAGE, OutputTail
+from jobrunner.engine.submit import Accepted
+
+Document = dict[str, Any]
+
+SAYS_ENOUGH = frozenset({None, Cause.SUCCESS, Cause.EXIT_CODE, Cause.STOPPED})  # status and exitCode tell it all
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job as its details show it: a page of its executions, each with the end of its output, and the newest."""
+
+    job: Job
+    page: int
+    executions: Sequence[tuple[Execution, OutputTail]]
+    newest: Execution | None
+
+
+# ----------------------------------------------------------------------------------------------------- tasks
+
+
+def task_page(page: Page[Task], urls: Urls) -> Document:
+    """A page of tasks."""
+    has_next = page.number < page.pages
+    return {
+        "items": [_task_item(task, urls) for task in page.items],
+        "page": page.number,
+        "pages": page.pages,
+        "perPage": page.per_page,
+        "total": page.total,
+        **_neighbours(urls.tasks, page.number, has_next),
+    }
+
+
+def _task_item(task: Task, urls: Urls) -> Document:
+    return {
+        "taskId": task.id,
+        "createdAt": task.created_at.timestamp(),
+        "lastModifiedAt": task.modified_at.timestamp(),
+        "jobsCount": task.jobs_count,
+        "url": urls.task(task.id),
+    }
+
+
+def task_details(task_id: str, job_ids: Sequence[str], has_next: bool, urls: Urls) -> Document:
+    """A task with some of its jobs."""
+    return {
+        "taskId": task_id,
+        "jobs": [_reference(job_id, urls.job(task_id, job_id)) for job_id in job_ids],
+        "hasNext": has_next,
+        "nextUrl": with_query(urls.task(task_id), after=job_ids[-1]) if has_next else None,
+    }
+
+
+# ------------------------------------------------------------------------------------------------------ jobs
+
+
+def accepted(taken: Accepted, urls: Urls) -> Document:
+    """What was taken in."""
+    execution = taken.execution
+    starts_later = execution.state is State.SCHEDULED
+    url = urls.execution(execution.task_id, execution.job_id, execution.id)
+    return {
+        **job_reference(taken.job, urls),
+        "queueJobId": execution.id,
+        "executionId": None if starts_later else execution.id,
+        "executionUrl": None if starts_later else url,
+    }
+
+
+def job_reference(job: Job, urls: Urls) -> Document:
+    """Where a job and its task are; also the answer to stopping it."""
+    return {
+        "jobId": job.id,
+        "jobUrl": urls.job(job.task_id, job.id),
+        "taskId": job.task_id,
+        "taskUrl": urls.task(job.task_id),
+    }
+
+
+def job_details(view: JobView, redacted_names: Iterable[str], urls: Urls) -> Document:
+    """A job with a page of its executions."""
+    job, newest = view.job, view.newest
+    url = urls.job(job.task_id, job.id)
+    has_next = view.page * EXECUTIONS_PER_PAGE < job.executions_count
+    details = {
+        "taskId": job.task_id,
+        "createdAt": _iso(job.created_at),
+        "lastModifiedAt": _iso(max([job.modified_at, *(newest.times.values() if newest else ())])),
+        "executionCount": job.executions_count,
+        "executions": [_execution(execution, tail) for execution, tail in view.executions],
+        "metadata": _job_metadata(job, newest, redacted_names),
+        "scheduled": is_scheduled(job, newest),
+        "jobId": job.id,
+        "url": url,
+        "stoppedAt": _iso(job.stopped_at),
+        "page": view.page,
+        "perPage": EXECUTIONS_PER_PAGE,
+        **_neighbours(url, view.page, has_next),
+    }
+    return {"job": details, "task": _reference(job.task_id, urls.task(job.task_id))}
+
+
+def is_scheduled(job: Job, newest: Execution | None) -> bool:
+    """Whether the job is still to start by itself: by its cron, or because its time has not come yet."""
+    if job.stopped_at is not None:
+        return False
+    waits = newest is not None and newest.state is State.SCHEDULED and newest.attempt == 1
+    return waits or job.spec.cron is not None
+
+
+def _job_metadata(job: Job, newest: Execution | None, redacted_names: Iterable[str]) -> Document:
+    spec = job.spec
+    return {
+        "enqueued_id": newest.id if newest else None,
+        "envs": redact(spec.envs, redacted_names),
+        "notify": notify_document(spec),
+        "retries": spec.retries,
+        "retry_count": newest.attempt - 1 if newest else 0,
+        "timeout": int(newest.timeout_seconds) if newest else spec.timeout,
+        "webhooks": webhooks_document(spec, redacted_names),
+        "custom": spec.caller_metadata,
+    }
+
+
+# ------------------------------------------------------------------------------------------------ executions
+
+
+def execution_details(execution: Execution, tail: OutputTail, urls: Urls) -> Document:
+    """An execution with the end of its output."""
+    task_id, job_id = execution.task_id, execution.job_id
+    return {
+        "execution": _execution(execution, tail),
+        "job": _reference(job_id, urls.job(task_id, job_id)),
+        "task": _reference(task_id, urls.task(task_id)),
+    }
+
+
+def _execution(execution: Execution, tail: OutputTail) -> Document:
+    return {
+        **_run(execution),
+        "error": _error(execution, tail),
+        "log": _text(tail.stdout),
+        "metadata": {
+            "container_id": execution.container_id,
+            "docker_host": execution.engine_host,
+            "docker_port": execution.engine_port,
+        },
+        "cause": execution.cause,
+        "reason": execution.reason,
+        "oomKilled": execution.oom_killed,
+        "history": _history(execution),
+        "logTruncated": not tail.is_whole,
+        "retriedFrom": execution.retried_from,
+        "dueAt": _iso(execution.due_at),
+        "stopRequestedAt": _iso(execution.stop_requested_at),
+    }
+
+
+def _run(execution: Execution) -> Document:
+    return {
+        "command": execution.spec.command,
+        "createdAt": _iso(execution.created_at),
+        "exitCode": execution.exit_code,
+        "finishedAt": _iso(execution.finished_at),
+        "image": execution.spec.image,
+        "startedAt": _iso(execution.started_at),
+        "status": execution.state,
+        "executionId": execution.id,
+        "attempt": execution.attempt,
+        "node": execution.node,
+    }
+
+
+def _error(execution: Execution, tail: OutputTail) -> str:
+    """What went wrong, in words where the exit code does not say it, followed by what the command wrote to stderr."""
+    reason = "" if execution.cause in SAYS_ENOUGH else execution.reason
+    return "\n".join(filter(None, (reason, _text(tail.stderr))))
+
+
+def _text(content: bytes) -> str:
+    """Bytes of a stream as text. They may begin in the middle of a character: what is left of that is dropped."""
+    begin = next((i for i, byte in enumerate(content[:3]) if byte & 0xC0 != 0x80), 3)
+    return content[begin:].decode("utf-8", "replace")
+
+
+def _history(execution: Execution) -> list[Document]:
+    order = list(State)
+    moves = sorted(execution.times.items(), key=lambda move: (move[1], order.index(move[0])))
+    return [{"status": state, "at": _iso(at)} for state, at in moves]
+
+
+def execution_page(
+    executions: Iterable[Execution], page: int, per_page: int, has_next: bool, urls: Urls, **query: str | None
+) -> Document:
+    """A page of executions of all jobs. `query`: what they were chosen by."""
+    return {
+        "items": [_execution_item(execution, urls) for execution in executions],
+        "page": page,
+        "perPage": per_page,
+        **_neighbours(urls.executions, page, has_next, **query),
+    }
+
+
+def _execution_item(execution: Execution, urls: Urls) -> Document:
+    return {
+        **_run(execution),
+        "jobId": execution.job_id,
+        "taskId": execution.task_id,
+        "url": urls.execution(execution.task_id, execution.job_id, execution.id),
+    }
+
+
+def stopped_execution(execution: Execution, stopped: Stopped, urls: Urls) -> Document:
+    """The answer to stopping an execution. (Its URLs have a slash at the end in fastlane's document.)"""
+    task_id, job_id = execution.task_id, execution.job_id
+    return {
+        "execution": _reference(execution.id, urls.execution(task_id, job_id, execution.id) + "/"),
+        "job": _reference(job_id, urls.job(task_id, job_id) + "/"),
+        "task": _reference(task_id, urls.task(task_id) + "/"),
+        "stopped": stopped,
+    }
+
+
+# ----------------------------------------------------------------------------------------------------- nodes
+
+
+def node_list(nodes: Iterable[Node], now: datetime, silent_seconds: float) -> Document:
+    """All nodes, with what they are to us now: up, silent (not heard of for `silent_seconds`), or stopped."""
+    return {"items": [_node_item(node, now, silent_seconds) for node in nodes]}
+
+
+def _node_item(node: Node, now: datetime, silent_seconds: float) -> Document:
+    is_silent = now - node.seen_at > timedelta(seconds=silent_seconds)
+    return {
+        "name": node.name,
+        "machine": node.machine,
+        "pid": node.pid,
+        "slots": node.slots,
+        "running": node.running,
+        "seenAt": _iso(node.seen_at),
+        "state": "stopped" if node.stopped_at else "silent" if is_silent else "up",
+        "engineVersion": node.engine_version,
+    }
+
+
+# ---------------------------------------------------------------------------------------------------- shared
+
+
+def _reference(identifier: str, url: str) -> Document:
+    return {"id": identifier, "url": url}
+
+
+def _neighbours(url: str, page: int, has_next: bool, **query: str | None) -> Document:
+    return {
+        "hasNext": has_next,
+        "hasPrev": page > 1,
+        "nextUrl": with_query(url, **query, page=page + 1) if has_next else None,
+        "prevUrl": with_query(url, **query, page=page - 1) if page > 1 else None,
+    }
+
+
+def _iso(instant: datetime | None) -> str | None:
+    if instant is None:
+        return None
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")

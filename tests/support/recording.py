@@ -1,0 +1,63 @@
+"""A queue and an alarm clock that only note what they are asked for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from jobrunner.errors import QueueUnavailable
+
+
+class RecordingQueue:
+    """The ExecutionQueue port. `down`: it does not answer."""
+
+    def __init__(self) -> None:
+        self.pushed: list[str] = []
+        self.withdrawn: list[str] = []
+        self.signalled: list[tuple[str, str]] = []
+        self.down = False
+
+    def push(self, execution_id: str, *, node: str | None = None) -> str:
+        """Note it."""
+        self.check()
+        self.pushed.append(execution_id)
+        return execution_id
+
+    def withdraw(self, execution_id: str) -> None:
+        """Note it."""
+        self.check()
+        self.withdrawn.append(execution_id)
+
+    def has_message(self, execution_ids: list[str]) -> dict[str, bool]:
+        """Whether they were pushed and not withdrawn."""
+        self.check()
+        return {wanted: wanted in self.pushed and wanted not in self.withdrawn for wanted in execution_ids}
+
+    def signal_stop(self, execution_id: str, node: str) -> None:
+        """Note it."""
+        self.check()
+        self.signalled.append((execution_id, node))
+
+    def length(self) -> int:
+        """How many were pushed and not withdrawn."""
+        self.check()
+        return len(set(self.pushed) - set(self.withdrawn))
+
+    def check(self) -> None:
+        """Raise QueueUnavailable where it is down."""
+        if self.down:
+            raise QueueUnavailable("Redis does not answer (it is down for a test)")
+
+
+class RecordingTriggers:
+    """The Triggers port."""
+
+    def __init__(self) -> None:
+        self.alarms: dict[str, datetime] = {}
+
+    def at(self, execution_id: str, due_at: datetime) -> None:
+        """Note it."""
+        self.alarms[execution_id] = due_at
+
+    def cancel(self, execution_id: str) -> None:
+        """Forget it."""
+        self.alarms.pop(execution_id, None)

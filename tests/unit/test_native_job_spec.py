@@ -1,0 +1,99 @@
+"""Every fault of a specification is named by the caller's own key, in plain words."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from jobrunner.api.native.job_spec import parse_spec
+from jobrunner.errors import InvalidRequest
+
+
+def faults_of(**document: Any) -> dict[str, str]:
+    """The reasons by field for which this document is refused."""
+    with pytest.raises(InvalidRequest) as refused:
+        parse_spec(json.dumps(document).encode())
+    return {fault.field: fault.reason for fault in refused.value.faults}
+
+
+def test_a_whole_payload_is_taken() -> None:
+    spec = parse_spec(
+        json.dumps(
+            {
+                "image": "task1:latest",
+                "command": ["ls", "-lah"],
+                "envs": {"SMTP_SERVER": "my-smtp-server", "PORT": 25},
+                "metadata": {"username": "heynemann"},
+                "retries": 3,
+                "timeout": 60,
+                "startIn": "2h30m50s",
+                "additionalDNSEntries": {"db": "10.0.0.1"},
+            }
+        ).encode()
+    )
+    assert spec.command == ("ls", "-lah")
+    assert spec.envs == {"SMTP_SERVER": "my-smtp-server", "PORT": "25"}
+    assert spec.caller_metadata == {"username": "heynemann"}
+
+
+@pytest.mark.parametrize(
+    ("document", "field", "reason"),
+    [
+        ({}, "image", "is required"),
+        ({"image": None}, "image", "must be a string"),
+        ({"image": 7}, "image", "must be a string"),
+        ({"image": ""}, "image", "must not be empty"),
+        ({"image": "UPPER"}, "image", "must be an image reference"),
+        ({"image": "a" * 2000}, "image", "must have a length of at most 1024"),
+        ({"image": "a\u0000"}, "image", "NUL"),
+        ({"image": "a", "imgae": 1}, "imgae", "is not a known key; known keys are additionalDNSEntries, command,"),
+        ({"image": "a", "start_in": "5s"}, "start_in", "is not a known key"),
+        ({"image": "a", "caller_metadata": {}}, "caller_metadata", "is not a known key"),
+        ({"image": "a", "command": 1}, "command", "must be a string, or a list of strings"),
+        ({"image": "a", "command": [1]}, "command", "must be a string, or a list of strings"),
+        ({"image": "a", "command": "echo 'x"}, "command", "cannot be split"),
+        ({"image": "a", "command": ""}, "command", "must not be empty"),
+        ({"image": "a", "envs": []}, "envs", "must be an object"),
+        ({"image": "a", "envs": {"A": None}}, "envs.A", "must be a string"),
+        ({"image": "a", "envs": {"A": {}}}, "envs.A", "must be a string"),
+        ({"image": "a", "envs": {"A": True}}, "envs.A", "must be a string or a number"),
+        ({"image": "a", "envs": {"A=B": "x"}}, "envs.A=B", "'='"),
+        ({"image": "a", "envs": {str(n): "" for n in range(1001)}}, "envs", "must have a length of at most 1000"),
+        ({"image": "a", "metadata": "x"}, "metadata", "must be an object"),
+        ({"image": "a", "timeout": 0}, "timeout", "must be at least 1"),
+        ({"image": "a", "timeout": 10**10}, "timeout", "must be at most 1000000000"),
+        ({"image": "a", "timeout": 10**300}, "timeout", "must be at most 1000000000"),
+        ({"image": "a", "timeout": "60"}, "timeout", "must be a number"),
+        ({"image": "a", "timeout": 1.5}, "timeout", "must be a whole number"),
+        ({"image": "a", "timeout": True}, "timeout", "must be a number"),
+        ({"image": "a", "retries": -1}, "retries", "must be at least 0"),
+        ({"image": "a", "retries": None}, "retries", "must be a number"),
+        ({"image": "a", "pullPolicy": "often"}, "pullPolicy", "must be 'missing', 'always' or 'never'"),
+        ({"image": "a", "startIn": "soon"}, "startIn", "must be a duration"),
+        ({"image": "a", "startAt": -1}, "startAt", "must be a UNIX time"),
+        ({"image": "a", "startAt": "now"}, "startAt", "must be a number"),
+        ({"image": "a", "expiration": 1e30}, "expiration", "must be a UNIX time"),
+        ({"image": "a", "cron": "* * *"}, "cron", "must be a cron expression"),
+        ({"image": "a", "timezone": "Mars/Olympus"}, "timezone", "must be an IANA time zone"),
+        ({"image": "a", "cron": "* * * * *", "startIn": "5s"}, "body", "only one of startIn, startAt and cron"),
+        ({"image": "a", "additionalDNSEntries": {"h": "x"}}, "additionalDNSEntries.h", "IP"),
+        ({"image": "a", "additionalDNSEntries": {"-": "::1"}}, "additionalDNSEntries.-", "must be a host name"),
+    ],
+)
+def test_a_fault_is_named_by_its_key(document: dict[str, Any], field: str, reason: str) -> None:
+    faults = faults_of(**document)
+    assert list(faults) == [field]
+    assert reason in faults[field]
+    assert not any(word in faults[field] for word in ("Input", "Value error", "pydantic"))
+
+
+def test_all_faults_are_named_at_once() -> None:
+    assert set(faults_of(command=[], retries="x", foo=1)) == {"image", "command", "retries", "foo"}
+
+
+def test_a_reason_never_shows_the_value_of_an_environment_variable() -> None:
+    faults = faults_of(image="a", envs={"TOKEN": ["hunter2"], "OTHER": "hunter2\0"})
+    assert set(faults) == {"envs.TOKEN", "envs.OTHER"}
+    assert "hunter2" not in str(faults)
