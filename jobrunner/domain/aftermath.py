@@ -1,7 +1,7 @@
 """What an ending leads to, decided without I/O: whether there is another attempt, and when.
 
-What is owed to people (webhooks, e-mail) is decided here too, so that it can be written in the update that closes
-the execution. At present nothing can be asked for, so nothing is owed.
+What is owed to people (webhooks, e-mail) is decided here too, so that it can be written in the update that makes the
+move which it tells of.
 """
 
 from __future__ import annotations
@@ -9,9 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from jobrunner.domain.deliveries import DeliveryKind, OwedDelivery, delivery_id
 from jobrunner.domain.executions import Execution
+from jobrunner.domain.hooks import Moment
 from jobrunner.domain.outcomes import Outcome
 from jobrunner.domain.states import State
+
+_MOMENTS: dict[State, tuple[Moment, ...]] = {
+    State.RUNNING: (Moment.STARTS,),
+    State.DONE: (Moment.SUCCEEDS, Moment.FINISHES),
+    State.FAILED: (Moment.FAILS, Moment.FINISHES),
+    State.TIMEDOUT: (Moment.FAILS, Moment.FINISHES),
+    State.LOST: (Moment.FAILS, Moment.FINISHES),
+    State.EXPIRED: (Moment.FAILS, Moment.FINISHES),
+    State.STOPPED: (Moment.FINISHES,),
+}
 
 TRIED_AGAIN = frozenset({State.FAILED, State.TIMEDOUT, State.LOST})
 
@@ -26,8 +38,10 @@ class BackOff:
 
     def delay(self, attempt: int) -> timedelta:
         """The wait after attempt number `attempt` (counted from 1) has failed."""
-        exponent = min(attempt - 1, 64)  # a float overflows far beyond any delay that anybody waits
-        return timedelta(seconds=min(self.first_seconds * self.factor**exponent, self.longest_seconds))
+        delay_seconds = min(self.first_seconds, self.longest_seconds)
+        for _ in range(attempt - 1):  # a power would overflow where a product is only cut
+            delay_seconds = min(delay_seconds * self.factor, self.longest_seconds)
+        return timedelta(seconds=delay_seconds)
 
 
 def wants_retry(execution: Execution, outcome: Outcome) -> bool:
@@ -38,3 +52,22 @@ def wants_retry(execution: Execution, outcome: Outcome) -> bool:
 def retry_due_at(execution: Execution, ended_at: datetime, back_off: BackOff) -> datetime:
     """When the attempt after this one is due."""
     return ended_at + back_off.delay(execution.attempt)
+
+
+def deliveries_owed(execution: Execution, target: State, *, tried_again: bool = False) -> tuple[OwedDelivery, ...]:
+    """What the execution owes to its job's webhooks and e-mail addresses once it has moved to `target`.
+
+    A start is told of every attempt. An end is told once, of the last attempt: while another one follows
+    (`tried_again`), nothing has failed yet. What failed, timed out, was lost or could not start before its expiration
+    has failed; what was stopped has neither succeeded nor failed, but it has finished.
+    """
+    moments = () if tried_again else _MOMENTS.get(target, ())
+    return tuple(
+        OwedDelivery(delivery_id(execution.id, moment, kind, index), moment, kind, index)
+        for moment in moments
+        for kind, receivers in (
+            (DeliveryKind.WEBHOOK, execution.spec.webhooks_for(moment)),
+            (DeliveryKind.EMAIL, execution.spec.addresses_for(moment)),
+        )
+        for index in range(len(receivers))
+    )

@@ -63,4 +63,22 @@ class Trouble(Event):
     error: str = ""
 
 
+@dataclass(frozen=True)
+class Delivered(Event):
+    """A webhook or an e-mail has reached its receiver."""
+
+    delivery_id: str = ""
+    host: str = ""
+
+
+@dataclass(frozen=True)
+class DeliveryFailed(Event):
+    """A try to deliver a webhook or an e-mail has failed; `given_up`: it was the last one."""
+
+    delivery_id: str = ""
+    host: str = ""
+    error: str = ""
+    given_up: bool = False
+
+
 Announce = Callable[[Event], None]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
+from jobrunner.domain.deliveries import OwedDelivery
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
@@ -69,6 +70,7 @@ class Execution:
     oom_killed: bool = False
     retried_from: str | None = None
     owes_retry: bool = False
+    owed_deliveries: tuple[OwedDelivery, ...] = ()
     times: Mapping[State, datetime] = field(default_factory=dict)
 
     @property

@@ -22,11 +22,12 @@ def retry_id(execution_id: str) -> str:
 
 def check_uuid(field: str, value: str) -> str:
     """`value` in the canonical form of a UUID; raises InvalidRequest where it is none."""
+    canonical: str | None
     try:
         canonical = str(uuid.UUID(value))
     except ValueError:
-        canonical = ""
-    if canonical != value.lower():
+        canonical = None
+    if canonical is None or canonical != value.lower():
         raise InvalidRequest(Fault(field, "must be a UUID such as 5a023792-1445-44e9-8a8b-cfe5ad05d1c6"))
     return canonical
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any, Protocol
 
+from jobrunner.domain.deliveries import Delivery, DeliveryAttempt, DeliveryState
 from jobrunner.domain.executions import Execution, Job, Node, Page, Task
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.outcomes import ContainerExit
@@ -163,6 +164,39 @@ class ExecutionStore(Protocol):
     def stop_wishes(self, node: str) -> list[str]:
         """The ids of the executions on a node that somebody has asked to stop."""
 
+    def owing_deliveries(self, limit: int) -> list[Execution]:
+        """Executions with something in `owed_deliveries`."""
+
+    def settle_deliveries(self, execution_id: str, delivery_ids: Iterable[str]) -> None:
+        """Take these out of `owed_deliveries`, and leave whatever else has come there meanwhile."""
+
+
+class DeliveryStore(Protocol):
+    """Deliveries. Whoever sends one has claimed it, and writes under the claim number that it got."""
+
+    def add(self, delivery: Delivery) -> bool:
+        """Store a new delivery, durably; False where its id is there already (it was made before: nothing changes)."""
+
+    def get(self, delivery_id: str) -> Delivery | None:
+        """The delivery of this id."""
+
+    def of_execution(self, execution_id: str) -> list[Delivery]:
+        """All deliveries of an execution, the oldest first. (A specification bounds how many there can be.)"""
+
+    def due(self, now: datetime, limit: int, except_hosts: Iterable[str] = ()) -> list[Delivery]:
+        """Deliveries that are owed, due and claimed by nobody, the longest due first; none to `except_hosts`."""
+
+    def claim(self, delivery_id: str, now: datetime, until: datetime) -> Delivery | None:
+        """Claim a delivery that is owed and due until an instant; None where it is not, or somebody else has it."""
+
+    def record(
+        self, claimed: Delivery, attempt: DeliveryAttempt, state: DeliveryState, next_attempt_at: datetime
+    ) -> bool:
+        """Note an attempt and what follows, and end the claim. False where the claim is not the newest any more."""
+
+    def owe_again(self, delivery_id: str, now: datetime) -> Delivery | None:
+        """Have a delivery made now, whatever became of it, once more at least; None where it is being made just now."""
+
 
 class NodeStore(Protocol):
     """Nodes, and when they were last heard of."""
@@ -189,6 +223,7 @@ class Store:
     executions: ExecutionStore
     output: OutputStore
     nodes: NodeStore
+    deliveries: DeliveryStore
     health: Health
 
 
@@ -232,6 +267,39 @@ class Triggers(Protocol):
 
     def cancel(self, execution_id: str) -> None:
         """Forget its alarm, if there is one."""
+
+
+# ------------------------------------------------------------------------------------------------- notifiers
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """A delivery that is to be made now: of what, and when. `stdout` and `stderr`: the end of what was written."""
+
+    delivery: Delivery
+    execution: Execution
+    sent_at: datetime
+    stdout: bytes = b""
+    stderr: bytes = b""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What came of it. `error` is empty where it was taken, and never holds a secret.
+
+    `status_code` is what the receiver answered, in HTTP or SMTP. `is_final`: it is no use to try again.
+    """
+
+    status_code: int | None = None
+    error: str = ""
+    is_final: bool = False
+
+
+class Notifier(Protocol):
+    """Makes deliveries of one kind. A receiver that does not take one is a receipt, and never raises."""
+
+    def send(self, dispatch: Dispatch) -> Receipt:
+        """Make the delivery, within the notifier's own bound of time."""
 
 
 # -------------------------------------------------------------------------------------------------- executor

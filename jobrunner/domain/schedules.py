@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
 
 if TYPE_CHECKING:
     from jobrunner.domain.specs import JobSpec
@@ -35,8 +35,15 @@ def parse_instant(unix_seconds: float) -> datetime:
 
 def check_cron(expression: str) -> str:
     """`expression`, if it is a cron of five or six fields, or a name such as @hourly. Raises ValueError."""
-    if len(expression) > 200 or not croniter.is_valid(expression):
+    fields = expression.split()
+    has_a_form = len(fields) in (5, 6) or expression.startswith("@")
+    is_random = any(part.lower().startswith("r") for field in fields for part in field.split(","))
+    if len(expression) > 200 or not has_a_form or is_random or not croniter.is_valid(expression):
         raise ValueError("must be a cron expression such as '*/10 * * * *' or '@hourly'")
+    try:
+        croniter(expression, datetime(2000, 1, 1, tzinfo=UTC)).get_next(datetime)
+    except CroniterBadDateError:
+        raise ValueError("must be a cron expression whose time comes: it names a day that no month has") from None
     return expression
 
 
@@ -61,10 +68,21 @@ def due_at(spec: JobSpec, now: datetime) -> datetime | None:
 
 
 def next_instant(cron: str, timezone: str, after: datetime) -> datetime:
-    """The first instant of a cron, read in this IANA zone, that is later than `after`; in UTC."""
-    local = after.astimezone(ZoneInfo(timezone))
-    following: datetime = croniter(cron, local).get_next(datetime)
+    """The first instant of a cron, read in this IANA zone, that is later than `after`; in UTC.
+
+    Clocks that go forward: a time that they leave out comes when they have gone forward. Clocks that go back: a cron
+    of every hour goes on through the hour that comes twice; one that names hours starts at the first of the two.
+    """
+    zone = ZoneInfo(timezone)
+    following: datetime = croniter(cron, after.astimezone(zone)).get_next(datetime)
+    while following.astimezone(zone).fold and not _is_of_every_hour(cron):
+        following = croniter(cron, following).get_next(datetime)
     return following.astimezone(UTC)
+
+
+def _is_of_every_hour(cron: str) -> bool:
+    _, hours, *_ = croniter.expand(cron)[0]
+    return bool(hours == ["*"])
 
 
 def tick_id(job_id: str, revision: int, instant: datetime) -> str:

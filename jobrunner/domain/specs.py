@@ -13,21 +13,17 @@ import shlex
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
+from jobrunner.domain.hooks import Moment, Notify, Secret, Webhook, Webhooks
 from jobrunner.domain.images import PullPolicy, parse_image
 from jobrunner.domain.schedules import check_cron, check_timezone, parse_duration, parse_instant
+from jobrunner.domain.specification import Number, Specification, Text, WholeNumber, check_text
 
 LONGEST_COMMAND_BYTES = 128 * 1024  # Linux: MAX_ARG_STRLEN, the longest single argument of execve(2)
 MOST_ENVS = 1000
+LONGEST_ENV_NAME = 1024
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
-
-
-def _no_nul(value: str) -> str:
-    if "\0" in value:
-        raise ValueError("must not contain a NUL character")
-    return value
 
 
 def _image(value: str) -> str:
@@ -52,21 +48,15 @@ def _command(value: Any) -> str | tuple[str, ...]:
 
 
 def _env_name(value: str) -> str:
-    if not value or "=" in value or "\0" in value or len(value) > 1024:
-        raise ValueError("the name of an environment variable must not be empty nor contain '=' or NUL")
-    return value
+    if not value or "=" in value or len(value) > LONGEST_ENV_NAME:
+        raise ValueError(f"the name of a variable must have 1 to {LONGEST_ENV_NAME} characters, and no '='")
+    return check_text(value)
 
 
 def _env_value(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("must be a string or a number; write 'true' or 'false' as a string")
     return str(value) if isinstance(value, int | float) else value
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("must be a number")
-    return value
 
 
 def _instant(value: float) -> float:
@@ -97,16 +87,8 @@ def _json_object(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-Text = Annotated[str, StringConstraints(strict=True), AfterValidator(_no_nul)]
-WholeNumber = Annotated[int, BeforeValidator(_number)]
 Command = Annotated[str | tuple[str, ...], BeforeValidator(_command)]
-UnixSeconds = Annotated[float, BeforeValidator(_number), AfterValidator(_instant)]
-
-
-class Specification(BaseModel):
-    """The base of every part of a job's specification: immutable, and strict about keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+UnixSeconds = Annotated[float, Number, AfterValidator(_instant)]
 
 
 class JobSpec(Specification):
@@ -134,6 +116,10 @@ class JobSpec(Specification):
         dict[Annotated[str, AfterValidator(_host_name)], Annotated[Text, AfterValidator(_address)]],
         Field(max_length=100),
     ] = Field(default_factory=dict, alias="additionalDNSEntries")
+    webhooks: Webhooks = Webhooks()
+    webhook: Webhook | None = None  # short for one of webhooks.finishes
+    webhook_secret: Secret | None = Field(None, repr=False)
+    notify: Notify = Notify()
 
     @model_validator(mode="after")
     def _one_start(self) -> JobSpec:
@@ -152,6 +138,16 @@ class JobSpec(Specification):
     def expires_at(self) -> datetime | None:
         """The instant after which it may not start any more."""
         return None if self.expiration is None else parse_instant(self.expiration)
+
+    def webhooks_for(self, moment: Moment) -> tuple[Webhook, ...]:
+        """The calls to make at a moment, the one of the short form last."""
+        given: tuple[Webhook, ...] = getattr(self.webhooks, moment)
+        return (*given, self.webhook) if self.webhook is not None and moment is Moment.FINISHES else given
+
+    def addresses_for(self, moment: Moment) -> tuple[str, ...]:
+        """Who gets an e-mail at a moment."""
+        addresses: tuple[str, ...] = getattr(self.notify, moment)
+        return addresses
 
     def to_json(self) -> str:
         """The whole specification as JSON, secrets included: for the store, not for people."""

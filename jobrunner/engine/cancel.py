@@ -10,6 +10,7 @@ from jobrunner.domain.executions import Execution, Job
 from jobrunner.domain.states import TERMINAL, WAITING, State
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.finish import close
+from jobrunner.engine.make import make_next_tick
 from jobrunner.errors import QueueUnavailable
 
 BATCH = 500
@@ -25,7 +26,16 @@ class Stopped(StrEnum):
 
 
 def stop_execution(farm: Farm, execution: Execution) -> Stopped:
-    """Stop one execution. Idempotent. Raises StoreUnavailable: then nothing may have happened."""
+    """Stop one execution. Idempotent. Raises StoreUnavailable: then nothing may have happened.
+
+    A cron goes on without the one tick that is stopped: the next one is made first, as when a tick is fired.
+    """
+    if execution.state is State.SCHEDULED and execution.spec.cron and execution.attempt == 1:
+        make_next_tick(farm, execution)
+    return _stop(farm, execution)
+
+
+def _stop(farm: Farm, execution: Execution) -> Stopped:
     wished = farm.store.executions.compare_and_set(
         execution.id,
         states=OPEN,
@@ -48,14 +58,14 @@ def stop_job(farm: Farm, job: Job) -> None:
     farm.store.jobs.set_stopped(job.id, farm.clock.now())
     while open_now := [e for e in farm.store.executions.open_of_job(job.id, BATCH) if not e.stop_requested_at]:
         for execution in open_now:
-            stop_execution(farm, execution)
+            _stop(farm, execution)
 
 
 def withdraw_schedule(farm: Farm, job: Job) -> None:
     """Stop the executions of a job that wait for their time; those that are under way go on."""
     while waiting := [e for e in farm.store.executions.open_of_job(job.id, BATCH) if e.state is State.SCHEDULED]:
         for execution in waiting:
-            stop_execution(farm, execution)
+            _stop(farm, execution)
 
 
 def _forget_message(farm: Farm, execution: Execution) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -23,7 +24,10 @@ class SystemClock:
 
 @dataclass(frozen=True)
 class Farm:
-    """The farm, as one process sees it. `stopping` is set when the process is to end."""
+    """The farm, as one process sees it. `stopping` is set when the process is to end.
+
+    `wake_deliverers` says that a delivery is due. Best effort: they look by themselves, too. Raises QueueUnavailable.
+    """
 
     settings: Settings
     store: Store
@@ -32,6 +36,7 @@ class Farm:
     announce: Announce
     clock: Clock = field(default_factory=SystemClock)
     stopping: threading.Event = field(default_factory=threading.Event)
+    wake_deliverers: Callable[[], None] = lambda: None
 
     @property
     def back_off(self) -> BackOff:

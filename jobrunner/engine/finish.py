@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from jobrunner.domain.aftermath import retry_due_at, wants_retry
+from jobrunner.domain.aftermath import deliveries_owed, retry_due_at, wants_retry
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.identifiers import retry_id
 from jobrunner.domain.outcomes import Outcome
 from jobrunner.domain.states import State
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.move import move
+from jobrunner.engine.notify import and_owed, notify_if_possible
+from jobrunner.engine.send import set_alarm
 
 
 def close(farm: Farm, execution: Execution, outcome: Outcome) -> Execution | None:
     """Move the execution to its terminal state; None where it was closed, or claimed, by somebody else before.
 
-    That it owes another attempt is written in the same update, so that a crash right after it loses nothing:
-    the janitor `jobrunner.engine.janitors.owed` makes what was not made here.
+    That it owes another attempt, or deliveries, is written in the same update, so that a crash right after it loses
+    nothing: the janitors `owed` and `unsent` make what was not made here.
     """
+    tried_again = wants_retry(execution, outcome)
     closed = move(
         farm,
         execution,
@@ -29,23 +33,33 @@ def close(farm: Farm, execution: Execution, outcome: Outcome) -> Execution | Non
         oom_killed=outcome.oom_killed,
         started_at=outcome.started_at or execution.started_at,
         finished_at=outcome.finished_at or farm.clock.now(),
-        owes_retry=wants_retry(execution, outcome),
+        owes_retry=tried_again,
+        owed_deliveries=and_owed(execution, deliveries_owed(execution, outcome.state, tried_again=tried_again)),
     )
+    if closed is not None:
+        notify_if_possible(farm, closed)
     if closed is not None and closed.owes_retry:
         make_retry(farm, closed)
     return closed
 
 
 def make_retry(farm: Farm, ended: Execution) -> None:
-    """Make the attempt that an ended execution owes, unless its job was stopped. Doing it twice makes one."""
+    """Make the attempt that an ended execution owes, unless its job was stopped. Doing it twice makes one.
+
+    Where it is not made, this attempt was the last one: then its end is told.
+    """
+    changes: dict[str, Any] = {"owes_retry": False}
     job = farm.store.jobs.get(ended.job_id)
     if job is not None and job.stopped_at is None:
         retry = next_attempt(farm, ended)
         if farm.store.executions.add(retry):
             farm.store.jobs.count_execution(job.id, retry.created_at)
-        assert retry.due_at is not None
-        farm.triggers.at(retry.id, retry.due_at)
-    farm.store.executions.compare_and_set(ended.id, states=[ended.state], claim=None, changes={"owes_retry": False})
+        set_alarm(farm, retry)
+    else:
+        changes["owed_deliveries"] = and_owed(ended, deliveries_owed(ended, ended.state))
+    settled = farm.store.executions.compare_and_set(ended.id, states=[ended.state], claim=None, changes=changes)
+    if settled is not None:
+        notify_if_possible(farm, settled)
 
 
 def next_attempt(farm: Farm, ended: Execution) -> Execution:

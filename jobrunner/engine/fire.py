@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from jobrunner.domain import outcomes
 from jobrunner.domain.executions import Execution
-from jobrunner.domain.schedules import due_at
+from jobrunner.domain.outcomes import Outcome
 from jobrunner.domain.states import State
+from jobrunner.engine.claim import refuse
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.finish import close
+from jobrunner.engine.make import make_next_tick
 from jobrunner.engine.move import move
-from jobrunner.engine.submit import make_execution, send
+from jobrunner.engine.send import send, set_alarm
 
 
 def fire(farm: Farm, execution_id: str) -> None:
@@ -22,28 +24,21 @@ def fire(farm: Farm, execution_id: str) -> None:
     if execution is None or execution.state is not State.SCHEDULED:
         return
     if execution.due_at is not None and execution.due_at > farm.clock.now():
-        farm.triggers.at(execution.id, execution.due_at)
+        set_alarm(farm, execution)
         return
     if execution.spec.cron and execution.attempt == 1:
         make_next_tick(farm, execution)
-    expires_at = execution.spec.expires_at
-    if expires_at is not None and farm.clock.now() > expires_at:
-        close(farm, execution, outcomes.expired(expires_at))
+    refusal = _refuse(farm, execution)
+    if refusal is not None:
+        close(farm, execution, refusal)
         return
     enqueued = move(farm, execution, State.ENQUEUED)
     if enqueued is not None:
         send(farm, enqueued)
 
 
-def make_next_tick(farm: Farm, tick: Execution) -> None:
-    """Make the execution of the cron instant that follows now, once, unless the job was stopped or is gone."""
-    job = farm.store.jobs.get(tick.job_id)
-    if job is None or job.stopped_at is not None or job.spec.cron is None:
-        return
-    now = farm.clock.now()
-    due = due_at(job.spec, now)
-    following = make_execution(farm, job, now, due)
-    if farm.store.executions.add(following):
-        farm.store.jobs.count_execution(job.id, now)
-    assert due is not None  # a job with a cron has a next instant
-    farm.triggers.at(following.id, due)
+def _refuse(farm: Farm, execution: Execution) -> Outcome | None:
+    job = farm.store.jobs.get(execution.job_id)
+    if job is None or job.stopped_at is not None:  # it was made while its job was being stopped
+        return outcomes.stopped_before_start()
+    return refuse(farm, execution)

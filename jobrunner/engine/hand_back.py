@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from jobrunner.domain.events import Trouble
 from jobrunner.domain.states import ON_A_NODE, State
 from jobrunner.engine.node import ThisNode
-from jobrunner.engine.submit import send
+from jobrunner.engine.send import send
 from jobrunner.errors import ServiceUnavailable
 
 

@@ -7,12 +7,14 @@ starts one, and a container that is missing while its execution is `running` is 
 from __future__ import annotations
 
 from jobrunner.domain import outcomes
+from jobrunner.domain.aftermath import deliveries_owed
 from jobrunner.domain.images import PullPolicy, parse_image
 from jobrunner.domain.outcomes import Outcome
 from jobrunner.domain.ports import Container, ContainerStatus
 from jobrunner.domain.states import State
 from jobrunner.engine.move import move
 from jobrunner.engine.node import Run, ThisNode
+from jobrunner.engine.notify import notify_if_possible
 from jobrunner.engine.run_end import RunEnd
 from jobrunner.errors import ContainerVanished, ImageNotFound, Superseded
 
@@ -107,7 +109,15 @@ def _move_to_running(node: ThisNode, run: Run) -> None:
     assert run.container is not None
     now = node.farm.clock.now()
     started_at = run.container.started_at or now
-    moved = move(node.farm, run.held, State.RUNNING, container_id=run.container.id, started_at=started_at)
+    moved = move(
+        node.farm,
+        run.held,
+        State.RUNNING,
+        container_id=run.container.id,
+        started_at=started_at,
+        owed_deliveries=deliveries_owed(run.held, State.RUNNING),
+    )
     if moved is None:
         raise Superseded(run.execution_id)
     run.execution = moved
+    notify_if_possible(node.farm, moved)

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from jobrunner.domain.executions import Execution, Job, Node, Page, Task
 from jobrunner.domain.identifiers import check_task_id, check_uuid
+from jobrunner.domain.ports import Stream
 from jobrunner.domain.states import State
 from jobrunner.engine.farm import Farm
 from jobrunner.errors import NotFound
+
+JOBS_PER_PAGE = 1000
+EXECUTIONS_PER_PAGE = 20  # of a job
+
+
+@dataclass(frozen=True)
+class OutputTail:
+    """The last bytes of both streams of an execution; `is_whole`: there is nothing before them."""
+
+    stdout: bytes
+    stderr: bytes
+    is_whole: bool
 
 
 def tasks(farm: Farm, page: int) -> Page[Task]:
@@ -25,6 +39,19 @@ def task(farm: Farm, task_id: str) -> Task:
     if found is None:
         raise NotFound("taskId", task_id)
     return found
+
+
+def jobs(farm: Farm, task: Task, after: str | None = None) -> tuple[list[str], bool]:
+    """The ids of a task's jobs, the oldest first, those after job `after`, and whether there are more of them.
+
+    Raises InvalidRequest, NotFound where `after` is no job of the task.
+    """
+    if after is not None:
+        found = farm.store.jobs.get(check_uuid("after", after))
+        if found is None or found.task_id != task.id:
+            raise NotFound("after", after)
+    ids = farm.store.jobs.ids_of_task(task.id, after, JOBS_PER_PAGE + 1)
+    return ids[:JOBS_PER_PAGE], len(ids) > JOBS_PER_PAGE
 
 
 def job(farm: Farm, task_id: str, job_id: str) -> Job:
@@ -53,11 +80,39 @@ def any_execution(farm: Farm, execution_id: str) -> Execution:
 
 
 def last_execution(farm: Farm, job: Job) -> Execution:
-    """The newest execution of a job. Raises NotFound where it has none."""
-    found = farm.store.executions.last_of_job(job.id)
-    if found is None:
+    """The newest execution of a job that is not waiting for its time, else the newest. Raises NotFound if it has none.
+
+    A cron always has its next execution waiting: who asks for the last one means the one before.
+    """
+    newest = newest_execution(farm, job)
+    if newest is None:
         raise NotFound("executionId", f"last of job {job.id}")
-    return found
+    if newest.state is not State.SCHEDULED:
+        return newest
+    started = (execution for execution in executions_of_job(farm, job, 1) if execution.state is not State.SCHEDULED)
+    return next(started, newest)
+
+
+def newest_execution(farm: Farm, job: Job) -> Execution | None:
+    """The execution of a job that was made last; None where there is none."""
+    return farm.store.executions.last_of_job(job.id)
+
+
+def executions_of_job(farm: Farm, job: Job, page: int) -> list[Execution]:
+    """A page of a job's executions, the newest first; empty past the end."""
+    return farm.store.executions.page_of_job(job.id, page, EXECUTIONS_PER_PAGE)
+
+
+def output_tail(farm: Farm, execution: Execution, limit_bytes: int) -> OutputTail:
+    """The end of what an execution has written, at most `limit_bytes` of each stream."""
+    last = farm.store.output.last(execution.id)
+    tails = {Stream.STDOUT: (b"", False), Stream.STDERR: (b"", False)}
+    for stream in tails:
+        # A stream without a byte is not looked for: that would read all of the other one.
+        if last is not None and (last.cursor[stream] > 0 or last.cut):
+            tails[stream] = farm.store.output.tail(execution.id, stream, limit_bytes)
+    (stdout, more_stdout), (stderr, more_stderr) = tails.values()
+    return OutputTail(stdout, stderr, is_whole=not (more_stdout or more_stderr))
 
 
 def executions(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from jobrunner.errors import QueueUnavailable, SettingsError
@@ -15,6 +20,7 @@ from jobrunner.settings import Settings
 
 SENTINEL_SCHEME = "redis+sentinel"
 DEFAULT_SENTINEL_PORT = 26379
+FORMS = "it must look like redis://:password@host:6379/0 or redis+sentinel://:password@host:26379/service/0"
 
 
 def connect(settings: Settings) -> Redis:
@@ -28,21 +34,24 @@ def connect(settings: Settings) -> Redis:
         "socket_timeout": settings.redis_timeout_seconds,
         "socket_connect_timeout": settings.redis_timeout_seconds,
         "health_check_interval": 30,
+        # redis-py's own ten tries take minutes where a server hangs. One more where a connection has gone stale; none
+        # after a time limit: the command may have been carried out.
+        "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     }
     try:
         if urlsplit(url).scheme == SENTINEL_SCHEME:
             return _through_sentinels(url, timeouts)
         return Redis.from_url(url, **timeouts)
-    except ValueError as error:
-        raise SettingsError(f"redis_url cannot be used: {error}") from None
+    except ValueError:  # its message may hold a part of the password
+        raise SettingsError(f"redis_url cannot be used: {FORMS}, with special characters percent-encoded") from None
 
 
-def _through_sentinels(url: str, timeouts: dict[str, float]) -> Redis:
+def _through_sentinels(url: str, timeouts: dict[str, Any]) -> Redis:
     parts = urlsplit(url)
     credentials, _, hosts = parts.netloc.rpartition("@")
     service, _, database = parts.path.strip("/").partition("/")
     if not service or not hosts:
-        raise ValueError("a Sentinel URL is redis+sentinel://host:port,host:port/<service>/<db>")
+        raise ValueError("no host, or no service")
     username, _, password = credentials.partition(":")
     login = {"username": unquote(username) or None, "password": unquote(password) or None}
     sentinels = [_host_and_port(host) for host in hosts.split(",")]
@@ -51,8 +60,8 @@ def _through_sentinels(url: str, timeouts: dict[str, float]) -> Redis:
 
 
 def _host_and_port(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":") if ":" in text else (text, "", DEFAULT_SENTINEL_PORT)
-    return host, int(port)
+    host, _, port = text.rpartition(":") if re.search(r":\d+$", text) else (text, "", DEFAULT_SENTINEL_PORT)
+    return host.strip("[]"), int(port)
 
 
 @contextmanager

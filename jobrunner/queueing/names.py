@@ -4,6 +4,7 @@ from __future__ import annotations
 
 RUN_EXECUTION = "jobrunner.worker.entrypoints.run_execution"
 TAKEN_BY = "taken_by"  # field of a message's hash: which incarnation of which worker took it
+TAKEN_AT = "taken_at"  # ... and when, in Redis' own UNIX seconds
 
 
 def shared_queue(farm_id: str) -> str:
@@ -26,6 +27,11 @@ def wake_channel(farm_id: str) -> str:
     return f"jobrunner:{farm_id}:wake"
 
 
+def delivery_channel(farm_id: str) -> str:
+    """Where a delivery that is due is announced, so that it is sent at once."""
+    return f"jobrunner:{farm_id}:deliveries"
+
+
 def alive_key(incarnation: str) -> str:
     """There while one incarnation (one process) of a worker lives."""
     return f"jobrunner:alive:{incarnation}"
@@ -43,4 +49,4 @@ def leader_key(farm_id: str) -> str:
 
 def alarm(execution_id: str) -> str:
     """The id of the rq-scheduler job that fires an execution."""
-    return f"alarm:{execution_id}"
+    return f"alarm-{execution_id}"  # RQ takes no other signs in an id

@@ -13,6 +13,7 @@ from jobrunner.queueing.connection import translating_errors
 NO_TIMEOUT = -1  # deadlines are the executions' own
 RESULT_SECONDS = 300  # how long RQ shows a message that is done with
 FAILURE_SECONDS = 24 * 3600
+CLAIM_SECONDS = 30  # far longer than it takes from a message to the claim of its execution
 
 
 class RqQueue:
@@ -42,7 +43,9 @@ class RqQueue:
                 description=f"execution {execution_id}",
                 pipeline=pipeline,
             )
-            pipeline.hdel(job.key, names.TAKEN_BY)
+            pipeline.hdel(job.key, names.TAKEN_BY, names.TAKEN_AT)
+            pipeline.persist(job.key)  # an earlier message of the same id may be about to be forgotten
+            pipeline.lrem(queue.intermediate_queue_key, 0, execution_id)
             pipeline.publish(names.wake_channel(self._farm_id), "")
             pipeline.execute()
         return execution_id
@@ -58,19 +61,22 @@ class RqQueue:
         """For each id, whether a message for it waits in a queue, or is in the hands of a worker that lives.
 
         A message and its place in a queue are written together, and it is stamped in the step that takes it out. So a
-        message without a stamp is in a queue, and one with a stamp lives as long as the process that stamped it.
+        message without a stamp is in a queue. One with a stamp is as good as lost when the process that stamped it is
+        dead, or has not claimed its execution for CLAIM_SECONDS: the answer to the taking may have been lost.
         """
         with translating_errors(), self._redis.pipeline(transaction=False) as pipeline:
             for execution_id in execution_ids:
-                pipeline.hmget(Job.key_for(execution_id), "created_at", names.TAKEN_BY)
-            found = [(created is not None, taker) for created, taker in pipeline.execute()]
-            takers = sorted({taker.decode() for _, taker in found if taker})
+                pipeline.hmget(Job.key_for(execution_id), "created_at", names.TAKEN_BY, names.TAKEN_AT)
+            pipeline.time()
+            *found, (now, _) = pipeline.execute()
+            takers = sorted({taker for _, taker, _ in found if taker})
             for taker in takers:
-                pipeline.exists(names.alive_key(taker))
+                pipeline.exists(names.alive_key(taker.decode()))
             living = {taker for taker, lives in zip(takers, pipeline.execute(), strict=True) if lives}
         return {
-            execution_id: exists and (not taker or taker.decode() in living)
-            for execution_id, (exists, taker) in zip(execution_ids, found, strict=True)
+            execution_id: created is not None
+            and (taker is None or (taker in living and now - int(taken_at) < CLAIM_SECONDS))
+            for execution_id, (created, taker, taken_at) in zip(execution_ids, found, strict=True)
         }
 
     def signal_stop(self, execution_id: str, node: str) -> None:

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
+import structlog
 from redis import Redis
 from rq.job import Job
 from rq.scripts import acquire_or_refresh_lock, release_lock
 from rq_scheduler import Scheduler
 
-from jobrunner.errors import JobrunnerError
+from jobrunner.errors import ServiceUnavailable
 from jobrunner.queueing import names
 from jobrunner.queueing.connection import translating_errors
 
 BATCH = 200
+NEARLY_A_SECOND = timedelta(microseconds=999_999)
+
+log = structlog.get_logger(__name__)
 
 
 class RqTriggers:
@@ -33,47 +37,54 @@ class RqTriggers:
         self._scheduler.scheduled_jobs_key = self._key
 
     def at(self, execution_id: str, due_at: datetime) -> None:
-        """See to it that the execution is fired at this instant."""
+        """See to it that the execution is fired at this instant, and not before.
+
+        rq-scheduler cuts times to whole seconds. So its own time is a little late; then comes the exact one.
+        """
+        alarm = names.alarm(execution_id)
         with translating_errors():
             self._scheduler.enqueue_at(
-                due_at, names.RUN_EXECUTION, execution_id, job_id=names.alarm(execution_id), timeout=60
+                due_at + NEARLY_A_SECOND, names.RUN_EXECUTION, execution_id, job_id=alarm, timeout=60
             )
+            self._redis.zadd(self._key, {alarm: due_at.timestamp()}, xx=True)
 
     def cancel(self, execution_id: str) -> None:
         """Forget its alarm, if there is one."""
-        self._remove([names.alarm(execution_id)])
+        self._remove(names.alarm(execution_id))
 
     def ring(self, fire: Callable[[str], None], keep_on: Callable[[], bool]) -> int:
         """Fire all that is due, a batch at a time, while `keep_on()`; how many those were.
 
-        An alarm is removed once its execution was fired without an error; the others ring again.
+        An alarm is removed once its execution was fired without an error; one that fails rings again at the next pass,
+        and keeps no other from ringing. Raises ServiceUnavailable, of what `fire` needs too: then all ring again.
         """
         rung = 0
         failed: set[str] = set()
-        while keep_on():
-            due = [alarm for alarm in self._due(BATCH + len(failed)) if alarm not in failed]
-            if not due:
-                break
+        while due := [alarm for alarm in self._due(BATCH + len(failed)) if alarm not in failed]:
             for alarm in due:
+                if not keep_on():
+                    return rung
                 try:
                     fire(alarm.removeprefix(names.alarm("")))
-                except JobrunnerError:
+                except ServiceUnavailable:
+                    raise
+                except Exception:
+                    log.exception("alarm_failed", alarm=alarm)
                     failed.add(alarm)
-            done = [alarm for alarm in due if alarm not in failed]
-            self._remove(done)
-            rung += len(done)
+                else:
+                    self._remove(alarm)
+                    rung += 1
         return rung
 
     def _due(self, limit: int) -> list[str]:
         with translating_errors():
             return [alarm.decode() for alarm in self._redis.zrangebyscore(self._key, 0, time.time(), 0, limit)]
 
-    def _remove(self, alarms: list[str]) -> None:
-        if alarms:
-            with translating_errors(), self._redis.pipeline() as pipeline:
-                pipeline.zrem(self._key, *alarms)
-                pipeline.delete(*map(Job.key_for, alarms))
-                pipeline.execute()
+    def _remove(self, alarm: str) -> None:
+        with translating_errors(), self._redis.pipeline() as pipeline:
+            pipeline.zrem(self._key, alarm)
+            pipeline.delete(Job.key_for(alarm))
+            pipeline.execute()
 
 
 class Leadership:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mongoengine
+import pymongo
 from mongoengine.connection import ConnectionFailure
 from pymongo import MongoClient
 
@@ -12,6 +13,7 @@ from jobrunner.store.documents import ALL_DOCUMENTS
 from jobrunner.store.errors import translating_errors
 
 SOCKET_TIMEOUT_FACTOR = 5  # a slow answer is waited for longer than an absent server
+CHECK_SECONDS = 2.0
 
 
 def connect(settings: Settings) -> MongoClient:
@@ -54,6 +56,6 @@ class MongoHealth:
     """Whether MongoDB answers."""
 
     def check(self) -> None:
-        """Return if it does; raise StoreUnavailable if not."""
-        with translating_errors():
+        """Return if it does; raise StoreUnavailable if not, within CHECK_SECONDS."""
+        with translating_errors(), pymongo.timeout(CHECK_SECONDS):
             mongoengine.get_connection().admin.command("ping")

@@ -51,6 +51,15 @@ class JobDocument(Document):
     }
 
 
+class OwedDeliveryDocument(EmbeddedDocument):
+    """That an execution owes a delivery."""
+
+    id = StringField(required=True)
+    moment = StringField(required=True)
+    kind = StringField(required=True)
+    index = IntField(required=True)
+
+
 class ExecutionDocument(Document):
     """One run of a job."""
 
@@ -78,6 +87,7 @@ class ExecutionDocument(Document):
     oom_killed = BooleanField(default=False)
     retried_from = StringField()
     owes_retry = BooleanField(default=False)
+    owed_deliveries = EmbeddedDocumentListField(OwedDeliveryDocument)
     times = MapField(DateTimeField())
 
     meta = {  # noqa: RUF012
@@ -88,8 +98,50 @@ class ExecutionDocument(Document):
             ("state", "id"),  # waiting
             ("state", "-created_at", "-id"),  # page by state
             ("-created_at", "-id"),  # page of all
+            ("task_id", "-created_at", "-id"),  # page of one task
             ("node", "state"),  # held_by, on_silent_nodes, stop_wishes
             {"fields": ["owes_retry"], "partialFilterExpression": {"owes_retry": True}},  # owing_retry
+            {"fields": ["owed_deliveries.id"], "sparse": True},  # owing_deliveries
+        ],
+    }
+
+
+class DeliveryAttemptDocument(EmbeddedDocument):
+    """One try to make a delivery."""
+
+    at = DateTimeField(required=True)
+    duration_seconds = FloatField(required=True)
+    status_code = IntField()
+    error = StringField(default="")
+
+
+class DeliveryDocument(Document):
+    """One webhook call or e-mail that an execution owes, or has made."""
+
+    id = StringField(primary_key=True)
+    execution_id = StringField(required=True)
+    job_id = StringField(required=True)
+    task_id = StringField(required=True)
+    moment = StringField(required=True)
+    kind = StringField(required=True)
+    index = IntField(required=True)
+    target = StringField(required=True)
+    host = StringField(required=True)
+    most_attempts = IntField(required=True)
+    created_at = DateTimeField(required=True)
+    next_attempt_at = DateTimeField(required=True)
+    claimed_until = DateTimeField(required=True)
+    state = StringField(required=True)
+    claim = IntField(default=0)
+    attempts_count = IntField(default=0)
+    attempts = EmbeddedDocumentListField(DeliveryAttemptDocument)
+
+    meta = {  # noqa: RUF012
+        "collection": "deliveries",
+        "auto_create_index": False,
+        "indexes": [
+            ("execution_id", "created_at", "id"),  # of_execution
+            {"fields": ["next_attempt_at"], "partialFilterExpression": {"state": "owed"}},  # due
         ],
     }
 
@@ -149,4 +201,12 @@ class FarmDocument(Document):
     meta = {"collection": "farm", "auto_create_index": False}  # noqa: RUF012
 
 
-ALL_DOCUMENTS = (FarmDocument, TaskDocument, JobDocument, ExecutionDocument, ChunkDocument, NodeDocument)
+ALL_DOCUMENTS = (
+    FarmDocument,
+    TaskDocument,
+    JobDocument,
+    ExecutionDocument,
+    DeliveryDocument,
+    ChunkDocument,
+    NodeDocument,
+)

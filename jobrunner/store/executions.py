@@ -1,4 +1,4 @@
-"""Executions in MongoDB. Every change of one goes through `compare_and_set`."""
+"""Executions in MongoDB. Every change of one goes through `compare_and_set`, or is that a debt has been settled."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from jobrunner.domain.executions import Execution
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import ON_A_NODE, TERMINAL, State
+from jobrunner.store.deliveries import owed_delivery, owed_documents
 from jobrunner.store.documents import ExecutionDocument
 from jobrunner.store.errors import translating_errors
 
-_PLAIN_FIELDS = tuple(name for name in ExecutionDocument._fields if name not in ("spec", "state", "cause", "times"))
+_OWN_FIELDS = ("spec", "state", "cause", "times", "owed_deliveries")
+_PLAIN_FIELDS = tuple(name for name in ExecutionDocument._fields if name not in _OWN_FIELDS)
 _OPEN = [state.value for state in State if state not in TERMINAL]
 _HELD = [state.value for state in ON_A_NODE]
 
@@ -93,6 +95,15 @@ class MongoExecutions:
         """Ended executions whose next attempt may not have been made yet."""
         return _list(ExecutionDocument.objects(owes_retry=True), limit)
 
+    def owing_deliveries(self, limit: int) -> list[Execution]:
+        """Executions with something in `owed_deliveries`."""
+        return _list(ExecutionDocument.objects(owed_deliveries__id__exists=True), limit)
+
+    def settle_deliveries(self, execution_id: str, delivery_ids: Iterable[str]) -> None:
+        """Take these out of `owed_deliveries`, and leave whatever else has come there meanwhile."""
+        with translating_errors():
+            ExecutionDocument.objects(id=execution_id).update_one(pull__owed_deliveries__id__in=list(delivery_ids))
+
     def stop_wishes(self, node: str) -> list[str]:
         """The ids of the executions on a node that somebody has asked to stop."""
         query = ExecutionDocument.objects(node=node, state__in=_HELD, stop_requested_at__ne=None)
@@ -104,6 +115,8 @@ def _update(changes: Mapping[str, Any]) -> dict[str, Any]:
     fields = {name: value for name, value in changes.items() if name != "moved_at"}
     if "state" in fields:
         fields[f"times__{fields['state'].value}"] = changes["moved_at"]
+    if "owed_deliveries" in fields:
+        fields["owed_deliveries"] = owed_documents(fields["owed_deliveries"])
     return {f"set__{name}": _plain(value) for name, value in fields.items()}
 
 
@@ -128,6 +141,7 @@ def _document(execution: Execution) -> ExecutionDocument:
         state=execution.state.value,
         cause=_plain(execution.cause),
         times={state.value: at for state, at in execution.times.items()},
+        owed_deliveries=owed_documents(execution.owed_deliveries),
         **{name: getattr(execution, name) for name in _PLAIN_FIELDS},
     )
 
@@ -138,5 +152,6 @@ def _execution(document: ExecutionDocument) -> Execution:
         state=State(document.state),
         cause=Cause(document.cause) if document.cause else None,
         times={State(name): at for name, at in document.times.items()},
+        owed_deliveries=tuple(map(owed_delivery, document.owed_deliveries)),
         **{name: getattr(document, name) for name in _PLAIN_FIELDS},
     )

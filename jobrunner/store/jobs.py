@@ -26,6 +26,7 @@ class MongoJobs:
             spec=job.spec.to_json(),
             created_at=job.created_at,
             modified_at=job.modified_at,
+            executions_count=job.executions_count,
         )
         try:
             with translating_errors():

@@ -3,6 +3,7 @@
 requeue   executions that are enqueued in MongoDB but have no message that lives
 rescue    executions of nodes that have been silent for too long: lost, and tried again where the job allows
 owed      attempts that an ended execution owes, and that were not made
+unsent    deliveries that an execution owes, and that were not made
 due       scheduled executions whose alarm was lost
 resume    executions that this node holds but does not run (run by the node's worker)
 reap      containers of this farm whose execution is over (run by the node's worker)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from jobrunner.domain.events import Repaired
 from jobrunner.domain.states import State
 from jobrunner.engine.farm import Farm
-from jobrunner.engine.submit import send
+from jobrunner.engine.send import send
 
 BATCH = 500
 SETTLE_SECONDS = 2.0  # a submission needs this long at most between the store and the queue

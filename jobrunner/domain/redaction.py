@@ -1,0 +1,43 @@
+"""Hide what is nobody's business from whatever is shown: answers, logs, deliveries. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
+
+REDACTED = "***"
+SECRET_HEADERS = ("authorization", "cookie")  # whatever the farm's own list says; part of Proxy-Authorization too
+
+
+def redact(named: Mapping[str, str], redacted_names: Iterable[str]) -> dict[str, str]:
+    """These values by name, those hidden whose names hold one of `redacted_names`, in capitals or not."""
+    secret = [part.lower() for part in redacted_names]
+    return {name: REDACTED if _is_secret(name, secret) else value for name, value in named.items()}
+
+
+def redact_headers(headers: Mapping[str, str], redacted_names: Iterable[str]) -> dict[str, str]:
+    """HTTP headers: as `redact`, and those that carry credentials by their nature."""
+    return redact(headers, (*redacted_names, *SECRET_HEADERS))
+
+
+def redact_url(url: str, redacted_names: Iterable[str]) -> str:
+    """The URL without its credentials, its fragment, and the values of parameters with such names."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    netloc = f"{REDACTED}@{host}" if "@" in parts.netloc else host
+    secret = [part.lower() for part in redacted_names]
+    names = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
+    query = _redact_query(parts.query, secret) if any(_is_secret(name, secret) for name in names) else parts.query
+    return urlunsplit((parts.scheme, netloc, parts.path, query, ""))
+
+
+def _redact_query(query: str, secret: list[str]) -> str:
+    shown = [
+        f"{quote(name)}={REDACTED if _is_secret(name, secret) else quote(value)}"
+        for name, value in parse_qsl(query, keep_blank_values=True)
+    ]
+    return "&".join(shown)
+
+
+def _is_secret(name: str, secret: Iterable[str]) -> bool:
+    return any(part in name.lower() for part in secret)

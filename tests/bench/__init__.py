@@ -1,0 +1,1 @@
+"""Measurements of a whole farm, each against its budget. Called by scripts/bench."""
