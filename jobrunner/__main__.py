@@ -1,0 +1,5 @@
+"""`python -m jobrunner` is `jobrunner`."""
+
+from jobrunner.cli.main import main
+
+main(prog_name="jobrunner")

@@ -1,0 +1,46 @@
+"""`jobrunner worker`: run this machine's worker. `jobrunner worker list`: the nodes of the farm and their workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jobrunner.cli.answers import Node
+from jobrunner.cli.client import Client
+from jobrunner.cli.options import with_client
+from jobrunner.cli.terminal import age, show_table
+
+
+@click.group(invoke_without_command=True)
+@click.option("--node", metavar="NAME", help="The name of this node.  [its host name]")
+@click.option("--slots", type=int, metavar="N", help="How many containers to run at once.")
+@click.option("--drain", is_flag=True, help="On SIGTERM, wait for the containers instead of handing them over.")
+@click.option("--config", type=click.Path(path_type=Path), help="The configuration file.")
+@click.pass_context
+def worker(ctx: click.Context, node: str | None, slots: int | None, drain: bool, config: Path | None) -> None:
+    """Run the worker of this machine."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from jobrunner.settings import load_settings
+
+    overrides: dict[str, Any] = {"node": node, "slots": slots}
+    given = {name: value for name, value in overrides.items() if value is not None}
+    settings = load_settings(config, **given)
+    # Imported only here: what a worker needs (rq, docker, mongoengine) takes its time, and `list` needs none of it.
+    from jobrunner.cli.worker import run_worker
+
+    run_worker(settings, drain)
+
+
+@worker.command(name="list")
+@with_client()
+def list_nodes(client: Client) -> None:
+    """List the nodes of the farm."""
+    show_table(("NODE", "MACHINE", "STATE", "RUNNING", "SEEN", "ENGINE"), list(map(_row, client.nodes())))
+
+
+def _row(node: Node) -> tuple[str, ...]:
+    running = f"{node.running}/{node.slots}"
+    return (node.name, node.machine, node.state, running, age(node.seen_at), node.engine_version or "-")
