@@ -1,4 +1,7 @@
-"""The scheduler process: it rings the alarms, and does the janitors' duties. Several can run; one leads."""
+"""The scheduler process: it rings the alarms, does the janitors' duties, and makes deliveries.
+
+Several can run. One leads: it alone rings and repairs.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Callable
 
 import structlog
 
+from jobrunner.engine.deliver import Deliverer
 from jobrunner.engine.duty import Duty
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.fire import fire
@@ -16,10 +20,13 @@ from jobrunner.engine.janitors.due import fire_overdue
 from jobrunner.engine.janitors.owed import make_owed_retries
 from jobrunner.engine.janitors.requeue import requeue
 from jobrunner.engine.janitors.rescue import Rescue
+from jobrunner.engine.janitors.unsent import make_owed_deliveries
+from jobrunner.errors import QueueUnavailable
 from jobrunner.queueing.rq_schedule import Leadership
 from jobrunner.wiring import Wiring
 
 RING_SECONDS = 0.5
+BELL_PAUSE_SECONDS = 1.0  # after Redis was away
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +37,7 @@ class SchedulerService:
     def __init__(self, wiring: Wiring) -> None:
         self._wiring, self._farm = wiring, wiring.farm
         self._leadership = Leadership(wiring.redis, wiring.farm_id, f"{platform.node()}-{os.getpid()}")
+        self._deliverer = Deliverer(self._farm, wiring.notifiers())
         self._leads = False
 
     def run(self) -> None:
@@ -43,6 +51,7 @@ class SchedulerService:
         self._farm.stopping.wait()
         for duty in duties:
             duty.join(timeout=self._wiring.settings.handover_seconds)
+        self._deliverer.wait_until_idle(self._wiring.settings.handover_seconds)
         self._leadership.release()
         log.info("scheduler_ended")
 
@@ -53,9 +62,16 @@ class SchedulerService:
             "requeue": requeue,
             "rescue": rescue.look,
             "owed": make_owed_retries,
+            "unsent": make_owed_deliveries,
             "due": fire_overdue,
         }
-        duties = [self._duty("lead", RING_SECONDS, self._lead), self._duty("ring", RING_SECONDS, self._ring)]
+        duties = [
+            self._duty("lead", RING_SECONDS, self._lead),
+            self._duty("ring", RING_SECONDS, self._ring),
+            # Every scheduler delivers, whether it leads or not: claims keep them apart.
+            self._duty("deliver", 0, self._deliverer.wait_and_deliver),
+            self._duty("hear deliveries", BELL_PAUSE_SECONDS, self._hear_deliveries),
+        ]
         return duties + [
             self._duty(name, interval_seconds, self._if_leading(janitor)) for name, janitor in janitors.items()
         ]
@@ -64,8 +80,12 @@ class SchedulerService:
         return Duty(name, interval_seconds, action, stopping=self._farm.stopping, announce=self._farm.announce)
 
     def _lead(self) -> None:
-        self._leads, led = False, self._leads
-        self._leads = self._leadership.hold()
+        led = self._leads
+        try:
+            self._leads = self._leadership.hold()
+        except QueueUnavailable:
+            self._leads = False
+            raise
         if self._leads and not led:
             log.info("scheduler_leads")
 
@@ -75,6 +95,9 @@ class SchedulerService:
                 lambda execution_id: fire(self._farm, execution_id),
                 keep_on=lambda: self._leads and not self._farm.stopping.is_set(),
             )
+
+    def _hear_deliveries(self) -> None:
+        self._wiring.delivery_bell.listen(self._deliverer.wake, self._farm.stopping)
 
     def _if_leading(self, janitor: Callable[[Farm], None]) -> Callable[[], None]:
         def duty() -> None:

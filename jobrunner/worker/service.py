@@ -21,6 +21,7 @@ from jobrunner.engine.presence import Presence
 from jobrunner.engine.time_keeper import flush_output, keep_time, read_stop_wishes
 from jobrunner.errors import Conflict, ServiceUnavailable, SettingsError
 from jobrunner.queueing import names
+from jobrunner.queueing.connection import translating_errors
 from jobrunner.settings import Settings
 from jobrunner.wiring import Wiring
 from jobrunner.worker.entrypoints import serve
@@ -99,15 +100,20 @@ class NodeService:
 
     def _mark_alive(self) -> None:
         ttl_seconds = int(3 * self._wiring.settings.node_beat_seconds) + 1
-        self._redis.set(names.alive_key(self._presence.incarnation), "", ex=ttl_seconds)
+        with translating_errors():
+            self._redis.set(names.alive_key(self._presence.incarnation), "", ex=ttl_seconds)
+
+    def _mark_gone(self) -> None:
+        with translating_errors():
+            self._redis.delete(names.alive_key(self._presence.incarnation))
 
     def _sign_off(self) -> None:
         self._farm.stopping.set()
-        try:
-            self._redis.delete(names.alive_key(self._presence.incarnation))
-            self._presence.sign_off()
-        except ServiceUnavailable as error:
-            log.warning("node_could_not_sign_off", error=str(error))
+        for sign_off in (self._presence.sign_off, self._mark_gone):
+            try:
+                sign_off()
+            except ServiceUnavailable as error:
+                log.warning("node_could_not_sign_off", error=str(error))
         log.info("worker_ended", node=self._node.name)
 
 

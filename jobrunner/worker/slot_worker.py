@@ -12,13 +12,16 @@ import os
 import queue
 import signal
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import timedelta
 from types import FrameType
 from typing import Any
 
 import structlog
 from redis import Redis
+from redis.client import PubSub, PubSubWorkerThread
 from redis.exceptions import RedisError
 from rq import Queue
 from rq.executions import Execution as Delivery
@@ -34,7 +37,7 @@ from jobrunner.queueing import names
 from jobrunner.worker.take import Taker
 
 POLL_SECONDS = 1.0  # backs up the wake-up by PUBLISH, which Redis delivers at most once
-MAINTENANCE_SECONDS = 60
+MAINTENANCE_INTERVAL = timedelta(seconds=60)
 TTL_SECONDS = 60
 STUCK_EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h: run me again
 
@@ -78,7 +81,6 @@ class SlotWorker(SimpleWorker):
             name=names.worker(farm_id, node),
             connection=connection,
             worker_ttl=TTL_SECONDS,
-            maintenance_interval=MAINTENANCE_SECONDS,
             log_job_description=False,
         )
         self._slots, self._ready, self._stop_run = slots, ready, stop_run
@@ -95,6 +97,10 @@ class SlotWorker(SimpleWorker):
 
     # ---- life
 
+    def _set_connection(self, connection: Redis) -> Redis:
+        """Left as it is. RQ makes its time limit longer than that of BLPOP, which is not used here."""
+        return connection
+
     def register_birth(self) -> None:
         """Whatever the name still holds in Redis is a dead predecessor's; `takeover` has dealt with it."""
         self.connection.delete(self.key, self.executions_key)
@@ -109,6 +115,11 @@ class SlotWorker(SimpleWorker):
         self.pubsub_thread = self.pubsub.run_in_thread(
             sleep_time=POLL_SECONDS, daemon=True, exception_handler=self._pubsub_exception_handler
         )
+
+    def _pubsub_exception_handler(self, exc: Exception, pubsub: PubSub, pubsub_thread: PubSubWorkerThread) -> None:
+        """Listen on, whatever it is: a worker that hears nothing is slow. redis-py connects and subscribes again."""
+        log.warning("worker_cannot_hear", error=f"{type(exc).__name__}: {exc}")
+        time.sleep(POLL_SECONDS)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """First signal: take nothing more. Second one: do not wait for runs to end, either."""
@@ -139,8 +150,18 @@ class SlotWorker(SimpleWorker):
             os._exit(STUCK_EXIT_CODE)
         self._threads.shutdown()
 
+    def check_for_suspension(self, burst: bool) -> None:
+        """Nothing: `_take` looks, where it can wait for a Redis that does not answer. RQ's loop would end."""
+
+    @property
+    def should_run_maintenance_tasks(self) -> bool:
+        """Never in RQ's loop, for the same reason."""
+        return False
+
     def run_maintenance_tasks(self) -> None:
         """Forget messages that are done with. Repairs are made from MongoDB, not from RQ's registries."""
+        if self.last_cleaned_at is not None and now() - self.last_cleaned_at < MAINTENANCE_INTERVAL:
+            return
         for rq_queue in self.queues:
             for registry_class in (FinishedJobRegistry, FailedJobRegistry):
                 registry_class(queue=rq_queue).cleanup()
@@ -164,8 +185,7 @@ class SlotWorker(SimpleWorker):
         return None
 
     def _take(self) -> tuple[Job, Queue] | None:
-        if self.should_run_maintenance_tasks:
-            self.run_maintenance_tasks()
+        self.run_maintenance_tasks()
         while len(self._runs()) < self._slots and self._ready() and not is_suspended(self.connection, self):
             taken = self._taker.take()
             if taken is None:
@@ -191,19 +211,20 @@ class SlotWorker(SimpleWorker):
 
     def execute_job(self, job: Job, rq_queue: Queue) -> None:
         """Run the message in a slot's thread."""
-        delivery = self.prepare_execution(job)
-        future = self._threads.submit(self._run, job, rq_queue, delivery)
+        future = self._threads.submit(self._run, job, rq_queue)
         with self._busy_lock:
             self._busy.add(future)
         future.add_done_callback(self._ran)
 
-    def _run(self, job: Job, rq_queue: Queue, delivery: Delivery) -> None:
+    def _run(self, job: Job, rq_queue: Queue) -> None:
         try:
-            self.perform_job(job, rq_queue, delivery)
-        except Exception:
+            self.perform_job(job, rq_queue, self.prepare_execution(job))
+        except Exception:  # Redis, mostly. What was not run gets another message from a janitor.
             log.exception("message_could_not_be_finished", execution_id=job.id)
         finally:
-            self.executions.pop(delivery.id, None)
+            for delivery in list(self.executions.values()):
+                if delivery.job_id == job.id:
+                    self.executions.pop(delivery.id, None)
 
     def _finalize_success(self, job: Job, queue: Queue, execution: Delivery, return_value: Any) -> None:
         """Close RQ's books on the message; then, where its run was broken off, hand it back as a new message."""
@@ -234,7 +255,12 @@ class SlotWorker(SimpleWorker):
         return TTL_SECONDS
 
     def beat_all(self) -> None:
-        """Tell RQ that the worker and all its messages live. Raises RedisError."""
+        """Tell RQ that the worker and all its messages live. Raises RedisError.
+
+        Not before the worker is registered: RQ would take its key for that of another worker of the same name.
+        """
+        if self.birth_date is None:
+            return
         super().heartbeat(TTL_SECONDS)
         for delivery in list(self.executions.values()):
             self.maintain_heartbeats(delivery.job, delivery)

@@ -11,13 +11,13 @@ from redis.commands.core import Script
 from rq.intermediate_queue import IntermediateQueue
 from rq.job import Job
 
-from jobrunner.queueing.names import TAKEN_BY
+from jobrunner.queueing.names import TAKEN_AT, TAKEN_BY
 
 # KEYS: queues in order of priority, each followed by its intermediate queue.
-# ARGV: the prefix of a message's hash, the taker, the name of the stamp, how many entries without a hash to drop.
+# ARGV: the prefix of a message's hash, how many entries without a hash to drop, the names of the stamps, the taker.
 # An id without a hash is that of a message which was withdrawn.
 TAKE = """
-local drops = tonumber(ARGV[4])
+local drops = tonumber(ARGV[2])
 for i = 1, #KEYS, 2 do
   while drops > 0 do
     local id = redis.call('LPOP', KEYS[i])
@@ -25,7 +25,7 @@ for i = 1, #KEYS, 2 do
     local hash = ARGV[1] .. id
     if redis.call('EXISTS', hash) == 1 then
       redis.call('RPUSH', KEYS[i + 1], id)
-      redis.call('HSET', hash, ARGV[3], ARGV[2])
+      redis.call('HSET', hash, ARGV[3], ARGV[5], ARGV[4], redis.call('TIME')[1])
       return {KEYS[i], id}
     end
     drops = drops - 1
@@ -44,7 +44,7 @@ class Taker:
         self._keys = [
             key for queue in queue_keys for key in (queue, IntermediateQueue.get_intermediate_queue_key(queue))
         ]
-        self._arguments = [Job.key_for(""), incarnation, TAKEN_BY, MOST_DROPS]
+        self._arguments = [Job.key_for(""), MOST_DROPS, TAKEN_BY, TAKEN_AT, incarnation]
 
     def take(self) -> tuple[str, str] | None:
         """The queue's key and the message's id; None where nothing waits. Raises RedisError."""

@@ -45,8 +45,10 @@ def _clear_intermediate(connection: Redis, queue: Queue, farm_id: str, node: str
     left = []
     for message_id in map(as_text, connection.lrange(queue.intermediate_queue_key, 0, -1)):
         taker = connection.hget(Job.key_for(message_id), names.TAKEN_BY)
-        if taker is not None and as_text(taker).startswith(incarnation_prefix(farm_id, node)):
+        is_ours = taker is not None and as_text(taker).startswith(incarnation_prefix(farm_id, node))
+        if taker is None or is_ours:  # a message that is nobody's was withdrawn after it had been taken
             connection.lrem(queue.intermediate_queue_key, 0, message_id)
+        if is_ours:
             left.append(message_id)
     return left
 
