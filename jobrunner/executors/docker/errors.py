@@ -1,0 +1,108 @@
+"""The Engine's errors, in words for the owner of a job. The texts are those of Docker Engine 20.10 to 28 and runc."""
+
+from __future__ import annotations
+
+import re
+
+from docker.errors import APIError
+from docker.errors import ImageNotFound as NoSuchImage
+
+from jobrunner.errors import (
+    CommandNotExecutable,
+    CommandNotFound,
+    ContainerError,
+    ContainerRejected,
+    ContainerVanished,
+    ImageNotFound,
+    ImagePullFailed,
+)
+
+LONGEST_REASON = 500
+NOISE = re.compile(r"(?:failed to create (?:shim )?task[^:]*|OCI runtime create failed|runc create failed): ")
+EXEC_FAILED = re.compile(r'exec: "(?P<program>(?:[^"\\]|\\.)*)": (?P<reason>.*)', re.DOTALL)
+NOT_EXECUTABLE = ("permission denied", "is a directory")
+NO_PROGRAM = ("executable file not found", "no such file or directory")
+ENGINE_TROUBLE = (  # the Engine's own fault, not the job's
+    "containerd.sock",
+    "transport is closing",
+    "ttrpc: closed",
+    "shutting down",
+    "client version",
+)
+UNREACHABLE_REGISTRY = (
+    "dial tcp",
+    "no such host",
+    "connection refused",
+    "connection reset",
+    "timeout",
+    "deadline exceeded",
+    "eof",
+    "server gave http response",
+    "x509",
+)
+IMAGE_NOT_GIVEN = (
+    "manifest unknown",
+    "name unknown",
+    "not found",
+    "does not exist",
+    "no matching manifest",
+    "unauthorized",
+    "denied",
+    "no basic auth credentials",
+    "authentication required",
+)
+
+
+def engine_words(error: APIError) -> str:
+    """What the Engine said, in one line of bounded length, without the layers that it came through."""
+    return _one_line(NOISE.sub("", str(error.explanation or error)).removesuffix(": unknown"))
+
+
+def root_reason(error: BaseException) -> str:
+    """The first cause of an error that libraries have wrapped, in one line: `Connection refused`."""
+    cause = error
+    while cause.__cause__ or cause.__context__:
+        cause = cause.__cause__ or cause.__context__  # type: ignore[assignment]
+    return _one_line(getattr(cause, "strerror", None) or str(cause) or type(cause).__name__)
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + "…"
+
+
+def is_engine_trouble(error: APIError) -> bool:
+    """Whether the Engine is unwell, as against refusing what it was asked."""
+    words = str(error.explanation).lower()
+    return error.status_code == 503 or any(marker in words for marker in ENGINE_TROUBLE)
+
+
+def create_error(error: APIError, image: str) -> ContainerError:
+    """Why a container was not created."""
+    if isinstance(error, NoSuchImage):
+        return ImageNotFound(f'the node does not have the image "{image}"')
+    if "no command specified" in str(error.explanation).lower():
+        return ContainerRejected(f'the image "{image}" has no command of its own: the job must give one')
+    return ContainerRejected(f"the Engine refused to create the container: {engine_words(error)}")
+
+
+def start_error(error: APIError, image: str) -> ContainerError:
+    """Why a container was not started."""
+    failed = EXEC_FAILED.search(str(error.explanation))
+    if failed and any(marker in failed["reason"] for marker in NOT_EXECUTABLE):
+        return CommandNotExecutable(f'the command "{failed["program"]}" of the image "{image}" may not be executed')
+    if failed and any(marker in failed["reason"] for marker in NO_PROGRAM):
+        return CommandNotFound(f'the image "{image}" has no command "{failed["program"]}"')
+    if error.status_code == 404:
+        return ContainerVanished("its container vanished before it was started")
+    return ContainerRejected(f"the Engine refused to start the container: {engine_words(error)}")
+
+
+def pull_error(reason: str, image: str) -> ContainerError:
+    """Why an image did not come, from what the Engine said about it."""
+    words = reason.lower()
+    if any(marker in words for marker in UNREACHABLE_REGISTRY):
+        return ImagePullFailed(f'the registry of the image "{image}" could not be reached: {_one_line(reason)}')
+    if any(marker in words for marker in IMAGE_NOT_GIVEN):
+        return ImageNotFound(f'its registry does not have the image "{image}", or refuses it: {_one_line(reason)}')
+    return ImagePullFailed(f'the image "{image}" could not be pulled: {_one_line(reason)}')

@@ -1,0 +1,179 @@
+"""The Docker Engine of one node, as the port `Executor`. As few calls to the Engine per execution as can be."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import requests
+from docker import APIClient
+from docker.errors import APIError, NotFound
+from urllib3.exceptions import ReadTimeoutError
+
+from jobrunner.domain.executions import Execution
+from jobrunner.domain.images import ImageReference
+from jobrunner.domain.ports import Container, ContainerStatus, OutputReader
+from jobrunner.errors import ContainerVanished, EngineUnavailable
+from jobrunner.executors.docker import output
+from jobrunner.executors.docker.client import CONNECT_SECONDS, EngineClient, open_stream
+from jobrunner.executors.docker.containers import (
+    FARM_LABEL,
+    container_name,
+    creation,
+    from_inspection,
+    from_listing,
+)
+from jobrunner.executors.docker.errors import create_error, is_engine_trouble, start_error
+from jobrunner.executors.docker.pull import pull
+from jobrunner.settings import Settings
+
+CREATE_ATTEMPTS, CREATE_PAUSE_SECONDS = 20, 0.05
+SHORTEST_WAIT_SECONDS = 0.001
+CONFLICT = 409
+HIJACK = {"Connection": "Upgrade", "Upgrade": "tcp"}
+
+
+class DockerExecutor:
+    """Containers of one farm on one node's Docker Engine. Safe to share between threads."""
+
+    def __init__(self, settings: Settings, farm_id: str) -> None:
+        """Connects to nothing yet. Raises SettingsError where the Engine's address or its TLS files are unusable."""
+        self._settings = settings
+        self._farm_id = farm_id
+        self._client = EngineClient(settings)
+        self.host: str = self._client.host
+        self.port: int | None = self._client.port
+
+    def has_image(self, image: ImageReference) -> bool:
+        """Whether the node has the image."""
+        with self._client.guard() as api:
+            try:
+                api.inspect_image(str(image))
+            except NotFound:
+                return False
+            return True
+
+    def pull(self, image: ImageReference, checkpoint: Callable[[], None]) -> None:
+        """Fetch the image; see jobrunner.executors.docker.pull."""
+        pull(self._client, image, checkpoint)
+
+    def create(self, execution: Execution) -> Container:
+        """Create the container, or return the one that has its name already."""
+        for _ in range(CREATE_ATTEMPTS):
+            container = self._create(execution) or self.find(execution.id)
+            if container:
+                return container
+            # Another create of it is under way: the Engine takes the name at its beginning, and shows it at its end.
+            time.sleep(CREATE_PAUSE_SECONDS)
+        raise EngineUnavailable("the Docker Engine says that the container exists, and does not show it")
+
+    def _create(self, execution: Execution) -> Container | None:
+        """A new container; None where its name is taken."""
+        with self._client.guard() as api:
+            try:
+                created = api.create_container(**creation(execution, self._settings, self._farm_id))
+            except APIError as error:
+                if error.status_code == CONFLICT:
+                    return None
+                if is_engine_trouble(error):
+                    raise
+                raise create_error(error, execution.spec.image) from error
+        return Container(id=created["Id"], execution_id=execution.id, status=ContainerStatus.CREATED)
+
+    def find(self, execution_id: str) -> Container | None:
+        """The container of an execution, whichever node of the farm made it; None where there is none."""
+        with self._client.guard() as api:
+            try:
+                return from_inspection(api.inspect_container(self._name(execution_id)))
+            except NotFound:
+                return None
+
+    def attach(self, container: Container) -> OutputReader:
+        """Connect to the output of a container that has not been started."""
+        with self._existing(container) as api:
+            path = f"/containers/{container.id}/attach?stdout=1&stderr=1&stream=1"
+            return output.attached(api, open_stream(api, "POST", path, headers=HIJACK))
+
+    def replay(self, container: Container) -> OutputReader:
+        """All output from the first byte on, from the Engine's own log, following while the container runs."""
+        with self._existing(container) as api:
+            path = f"/containers/{container.id}/logs?stdout=1&stderr=1&follow=1&timestamps=1"
+            return output.replayed(api, open_stream(api, "GET", path))
+
+    def start(self, container: Container) -> None:
+        """Start it; nothing if it runs already."""
+        with self._client.guard() as api:
+            try:
+                api.start(container.id)
+            except APIError as error:
+                if is_engine_trouble(error):
+                    raise
+                raise start_error(error, self._image_of(api, container)) from error
+
+    @staticmethod
+    def _image_of(api: APIClient, container: Container) -> str:
+        try:
+            return str(api.inspect_container(container.id)["Config"]["Image"])
+        except NotFound:
+            return "?"
+
+    def wait(self, container: Container, seconds: float) -> Container:
+        """The container as soon as it does not run, or as it is after `seconds`."""
+        with self._existing(container) as api:
+            if seconds >= SHORTEST_WAIT_SECONDS:
+                _wait_for_exit(api, container.id, seconds)
+            return from_inspection(api.inspect_container(container.id))
+
+    def signal(self, execution_id: str, name: str) -> None:
+        """Send a signal to the container; nothing if it does not run, or is not there."""
+        self._unless_settled(lambda api: api.kill(self._name(execution_id), name))
+
+    def remove(self, execution_id: str) -> None:
+        """Remove the container and its anonymous volumes; nothing if it is gone, or going."""
+        self._unless_settled(lambda api: api.remove_container(self._name(execution_id), v=True, force=True))
+
+    def _unless_settled(self, call: Callable[[APIClient], None]) -> None:
+        """Make a call for which 404 (not there) and 409 (does not run, or is being removed) mean: nothing to do."""
+        with self._client.guard() as api:
+            try:
+                call(api)
+            except APIError as error:
+                if error.status_code not in (CONFLICT, requests.codes.not_found):
+                    raise
+
+    def containers(self) -> list[Container]:
+        """All containers of this farm on this Engine. `started_at` is there only where they have exited."""
+        of_this_farm = {"label": f"{FARM_LABEL}={self._farm_id}"}
+        with self._client.guard() as api:
+            listed = [from_listing(item) for item in api.containers(all=True, filters=of_this_farm)]
+        # The list does not say how they ended; only few that have ended are there at any time.
+        complete = [self.find(c.execution_id) if c.status is ContainerStatus.EXITED else c for c in listed]
+        return [container for container in complete if container]
+
+    def check(self) -> str:
+        """The Engine's version; EngineUnavailable within seconds if it does not answer."""
+        return self._client.version()
+
+    def _name(self, execution_id: str) -> str:
+        return container_name(self._farm_id, execution_id)
+
+    @contextmanager
+    def _existing(self, container: Container) -> Iterator[APIClient]:
+        """The guarded client, for calls about a container that must be there."""
+        with self._client.guard() as api:
+            try:
+                yield api
+            except NotFound:
+                raise ContainerVanished("its container vanished from the Engine") from None
+
+
+def _wait_for_exit(api: APIClient, container_id: str, seconds: float) -> None:
+    """Return when the container does not run, or after `seconds`."""
+    try:
+        api.wait(container_id, timeout=(CONNECT_SECONDS, seconds))
+    except (requests.ReadTimeout, requests.ConnectionError) as error:
+        # Where the time limit passes in the body of an answer, requests has it as a ConnectionError.
+        passed = isinstance(error, requests.ReadTimeout) or any(isinstance(a, ReadTimeoutError) for a in error.args)
+        if not passed:
+            raise

@@ -1,0 +1,104 @@
+"""What every executor promises about the output of containers, on a fake Engine and on a real one."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobrunner.domain.ports import Executor, Stream
+from tests.contracts.executor_world import (
+    EVERY_BYTE,
+    IGNORES_SIGTERM,
+    LONG_LINES,
+    LONG_SECONDS,
+    PRINTS_EVERY_BYTE,
+    PRINTS_HI,
+    PRINTS_LONG_LINES,
+    PRINTS_TO_BOTH,
+    SAYS_BYE_ON_SIGTERM,
+    Program,
+    execution_of,
+    read,
+    read_in_a_thread,
+    run,
+    started,
+)
+
+
+def test_attach_before_start_sees_every_byte(executor: Executor) -> None:
+    content, _ = run(executor, execution_of(PRINTS_HI))
+    assert content == {Stream.STDOUT: b"hi\n", Stream.STDERR: b""}
+
+
+def test_the_streams_are_apart_and_in_order(executor: Executor) -> None:
+    content, _ = run(executor, execution_of(PRINTS_TO_BOTH))
+    assert content == {Stream.STDOUT: b"1\n3\n", Stream.STDERR: b"2\n"}
+
+
+@pytest.mark.parametrize(("program", "written"), [(PRINTS_EVERY_BYTE, EVERY_BYTE), (PRINTS_LONG_LINES, LONG_LINES)])
+def test_bytes_are_exact(executor: Executor, program: Program, written: bytes) -> None:
+    content, container = run(executor, execution_of(program))
+    assert content[Stream.STDOUT] == written
+    assert read(executor.replay(container)) == content
+
+
+def test_replay_after_the_exit_is_what_was_written(executor: Executor) -> None:
+    content, container = run(executor, execution_of(PRINTS_TO_BOTH))
+    assert read(executor.replay(container)) == content
+    assert read(executor.replay(container)) == content
+
+
+def test_replay_follows_while_the_container_runs(executor: Executor) -> None:
+    execution = execution_of(SAYS_BYE_ON_SIGTERM)
+    fragments = iter(executor.replay(started(executor, execution)))
+    assert next(fragments).content == b"up\n"
+    executor.signal(execution.id, "SIGTERM")
+    assert read(fragments)[Stream.STDOUT] == b"bye\n"
+
+
+def test_replay_of_a_container_that_never_started_is_empty(executor: Executor) -> None:
+    assert list(executor.replay(executor.create(execution_of(PRINTS_HI)))) == []
+
+
+@pytest.mark.parametrize("connect", ["attach", "replay"])
+def test_interrupt_ends_a_reader_that_waits(executor: Executor, connect: str) -> None:
+    container = executor.create(execution_of(SAYS_BYE_ON_SIGTERM))
+    reader = executor.attach(container)
+    executor.start(container)
+    if connect == "replay":
+        reader.close()
+        reader = executor.replay(container)
+    arrived, end = read_in_a_thread(reader)
+    assert arrived.get(timeout=LONG_SECONDS).content == b"up\n"
+    reader.interrupt()
+    end(LONG_SECONDS)
+    reader.close()
+
+
+@pytest.mark.parametrize("connect", ["attach", "replay"])
+def test_a_reader_that_is_interrupted_before_it_begins_ends(executor: Executor, connect: str) -> None:
+    container = executor.create(execution_of(SAYS_BYE_ON_SIGTERM))
+    attached = executor.attach(container)
+    executor.start(container)
+    next(iter(attached))
+    reader = attached if connect == "attach" else executor.replay(container)
+    reader.interrupt()
+    assert list(reader) == []
+    reader.close()
+
+
+def test_interrupt_after_close_does_nothing(executor: Executor) -> None:
+    reader = executor.attach(executor.create(execution_of(PRINTS_HI)))
+    reader.close()
+    reader.interrupt()
+    reader.close()
+
+
+def test_a_reader_ends_when_its_container_is_removed(executor: Executor) -> None:
+    execution = execution_of(IGNORES_SIGTERM)
+    container = executor.create(execution)
+    reader = executor.attach(container)
+    executor.start(container)
+    fragments = iter(reader)
+    next(fragments)
+    executor.remove(execution.id)
+    assert list(fragments) == []

@@ -1,0 +1,223 @@
+"""The engine without services: real verbs and the real store code on mongomock, a scripted Engine, a moved clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import mongoengine
+import mongomock
+
+from jobrunner.domain.events import Event
+from jobrunner.domain.executions import Execution
+from jobrunner.domain.ports import Fragment, Store, Stream
+from jobrunner.domain.specs import JobSpec
+from jobrunner.engine.farm import Farm
+from jobrunner.engine.follow import read
+from jobrunner.engine.node import ThisNode
+from jobrunner.engine.run import run_execution
+from jobrunner.engine.run_end import RunEnd
+from jobrunner.engine.submit import submit
+from jobrunner.errors import QueueUnavailable
+from jobrunner.executors.fake import FakeEngine, FakeExecutor, Script
+from jobrunner.settings import Settings
+from jobrunner.wiring import mongo_store
+from tests.support.port_faults import Trouble
+
+IMAGE = "busybox:test"
+TASK = "some-task"
+
+
+def out(content: bytes) -> Fragment:
+    """Something on standard output."""
+    return Fragment(Stream.STDOUT, content)
+
+
+def err(content: bytes) -> Fragment:
+    """Something on standard error."""
+    return Fragment(Stream.STDERR, content)
+
+
+SPEAKS = Script((out(b"one\n"), err(b"two\n"), out(b"three\n")))
+FAILS = Script((out(b"oh\n"),), exit_code=7)
+RUNS_ON = Script((out(b"up\n"),), runs_on=True, last_words=(out(b"bye\n"),), exit_code=0)
+IGNORES_SIGTERM = Script((out(b"up\n"),), runs_on=True, ignores_sigterm=True)
+
+
+@contextmanager
+def mongomock_store() -> Iterator[Store]:
+    """The store on a MongoDB in memory."""
+    mongoengine.connect(
+        "jobrunner", mongo_client_class=mongomock.MongoClient, tz_aware=True, uuidRepresentation="standard"
+    )
+    yield mongo_store()
+    mongoengine.disconnect()
+
+
+class MovedClock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self._now = datetime.now(UTC).replace(microsecond=0)
+
+    def now(self) -> datetime:
+        """The instant that the test has got to."""
+        return self._now
+
+    def move(self, seconds: float) -> datetime:
+        """Let time pass."""
+        self._now += timedelta(seconds=seconds)
+        return self._now
+
+    def move_to(self, instant: datetime) -> None:
+        """Let time pass until then."""
+        assert instant >= self._now
+        self._now = instant
+
+
+class ListQueue:
+    """The port ExecutionQueue on lists. `None` is the name of the shared queue."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[str | None, str]] = []
+        self.taken: set[str] = set()
+        self.stops: list[tuple[str, str]] = []
+        self.is_down = False
+
+    def push(self, execution_id: str, *, node: str | None = None) -> str:
+        """Put a message on a queue."""
+        self.check()
+        self.waiting.append((node, execution_id))
+        return execution_id
+
+    def take(self) -> str | None:
+        """Take the next message, of any queue."""
+        return self.waiting.pop(0)[1] if self.waiting else None
+
+    def withdraw(self, execution_id: str) -> None:
+        """Take a message back."""
+        self.check()
+        self.waiting = [(node, waiting) for node, waiting in self.waiting if waiting != execution_id]
+
+    def has_message(self, execution_ids: list[str]) -> dict[str, bool]:
+        """Whether messages wait, or were taken by somebody who lives."""
+        self.check()
+        there = {execution_id for _, execution_id in self.waiting} | self.taken
+        return {execution_id: execution_id in there for execution_id in execution_ids}
+
+    def signal_stop(self, execution_id: str, node: str) -> None:
+        """Tell a node."""
+        self.check()
+        self.stops.append((execution_id, node))
+
+    def length(self) -> int:
+        """How many messages wait on the shared queue."""
+        return sum(node is None for node, _ in self.waiting)
+
+    def check(self) -> None:
+        """Raise QueueUnavailable while it is down."""
+        if self.is_down:
+            raise QueueUnavailable("Redis does not answer: the test says so")
+
+
+class DictTriggers:
+    """The port Triggers on a dictionary."""
+
+    def __init__(self) -> None:
+        self.alarms: dict[str, datetime] = {}
+        self.is_down = False
+
+    def at(self, execution_id: str, due_at: datetime) -> None:
+        """Set an alarm."""
+        self._check()
+        self.alarms[execution_id] = due_at
+
+    def cancel(self, execution_id: str) -> None:
+        """Forget an alarm."""
+        self._check()
+        self.alarms.pop(execution_id, None)
+
+    def _check(self) -> None:
+        if self.is_down:
+            raise QueueUnavailable("Redis does not answer: the test says so")
+
+
+@dataclass
+class World:
+    """A farm, the Engine of its nodes, and what was announced. `farm` may be called for with other settings."""
+
+    store: Store
+    engine: FakeEngine = field(default_factory=FakeEngine)
+    queue: ListQueue = field(default_factory=ListQueue)
+    triggers: DictTriggers = field(default_factory=DictTriggers)
+    clock: MovedClock = field(default_factory=MovedClock)
+    events: list[Event] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
+    nodes: list[ThisNode] = field(default_factory=list)
+    threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8))
+
+    def __post_init__(self) -> None:
+        self.engine.images.add(IMAGE)
+        for name, script in {"speak": SPEAKS, "fail": FAILS, "run-on": RUNS_ON, "ignore": IGNORES_SIGTERM}.items():
+            self.engine.scripts[(name,)] = script
+
+    def farm(self, **settings: Any) -> Farm:
+        """The farm as one process sees it."""
+        chosen = Settings(**{"node": "one", **self.settings, **settings})
+        return Farm(chosen, self.store, self.queue, self.triggers, self.events.append, self.clock)
+
+    def node(self, **settings: Any) -> ThisNode:
+        """A worker's node, as after its start."""
+        self.nodes.append(ThisNode(self.farm(**settings), FakeExecutor(self.engine)))
+        return self.nodes[-1]
+
+    def troubled_farm(self, trouble: Trouble, **settings: Any) -> Farm:
+        """The farm as a process sees it that is in trouble at one call of a port."""
+        farm = self.farm(**settings)
+        store, queue = trouble.around_store(farm.store), trouble.around_queue(farm.queue)
+        triggers = trouble.around_queue(farm.triggers)
+        return Farm(farm.settings, store, queue, triggers, farm.announce, farm.clock)
+
+    def troubled_node(self, trouble: Trouble, **settings: Any) -> ThisNode:
+        """A worker's node in trouble at one call of a port."""
+        executor = trouble.around_executor(FakeExecutor(self.engine))
+        self.nodes.append(ThisNode(self.troubled_farm(trouble, **settings), executor))
+        return self.nodes[-1]
+
+    def submit(self, command: str = "speak", **spec: Any) -> Execution:
+        """Take in a job; its first execution."""
+        return submit(self.farm(), TASK, JobSpec(image=IMAGE, command=(command,), **spec)).execution
+
+    def run_in_background(self, node: ThisNode, execution_id: str) -> Future[RunEnd]:
+        """Run an execution in a thread of its own."""
+        return self.threads.submit(run_execution, node, execution_id)
+
+    def get(self, execution: Execution | str) -> Execution:
+        """The execution as it is stored now."""
+        found = self.store.executions.get(execution if isinstance(execution, str) else execution.id)
+        assert found is not None
+        return found
+
+    def attempts(self, execution: Execution) -> list[Execution]:
+        """All executions of the same job, the first attempt first."""
+        return sorted(self.store.executions.page_of_job(execution.job_id, 1, 100), key=lambda e: e.attempt)
+
+    def output(self, execution: Execution, stream: Stream = Stream.STDOUT) -> bytes:
+        """What is stored of a stream."""
+        return b"".join(read(self.farm(), execution.id, stream))
+
+    def announced(self, kind: type[Event]) -> list[Any]:
+        """The events of a kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def close(self) -> None:
+        """End what still runs."""
+        for node in self.nodes:
+            node.detach()
+        with self.engine.changed:
+            self.engine.changed.notify_all()
+        self.threads.shutdown(wait=True)

@@ -1,0 +1,161 @@
+"""The Engine's texts, as they were seen, and what the owner of the job reads."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+from docker.errors import APIError
+from docker.errors import ImageNotFound as NoSuchImage
+
+from jobrunner.errors import (
+    CommandNotExecutable,
+    CommandNotFound,
+    ContainerRejected,
+    ContainerVanished,
+    ImageNotFound,
+    ImagePullFailed,
+    JobrunnerError,
+)
+from jobrunner.executors.docker.errors import (
+    LONGEST_REASON,
+    create_error,
+    engine_words,
+    is_engine_trouble,
+    pull_error,
+    root_reason,
+    start_error,
+)
+
+RUNC_1_1 = (
+    "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: "
+)
+RUNC_1_0 = "OCI runtime create failed: container_linux.go:380: starting container process caused: "
+
+
+def api_error(explanation: str, status: int = 400, kind: type[APIError] = APIError) -> APIError:
+    response = requests.Response()
+    response.status_code = status
+    return kind("message", response=response, explanation=explanation)
+
+
+@pytest.mark.parametrize("runc", [RUNC_1_0, RUNC_1_1])
+@pytest.mark.parametrize(
+    ("text", "kind", "words"),
+    [
+        (
+            'exec: "nope": executable file not found in $PATH: unknown',
+            CommandNotFound,
+            'the image "i:1" has no command "nope"',
+        ),
+        (
+            'exec: "/nope": stat /nope: no such file or directory: unknown',
+            CommandNotFound,
+            'the image "i:1" has no command "/nope"',
+        ),
+        (
+            'exec: "no\\"pe \\n": executable file not found in $PATH: unknown',
+            CommandNotFound,
+            'the image "i:1" has no command "no\\"pe \\n"',
+        ),
+        (
+            'exec: "/bin": permission denied: unknown',
+            CommandNotExecutable,
+            'the command "/bin" of the image "i:1" may not be executed',
+        ),
+        (
+            'exec: "/bin": is a directory: unknown',
+            CommandNotExecutable,
+            'the command "/bin" of the image "i:1" may not be executed',
+        ),
+    ],
+)
+def test_a_command_that_cannot_run_is_told_in_words(
+    runc: str, text: str, kind: type[JobrunnerError], words: str
+) -> None:
+    told = start_error(api_error(runc + text), "i:1")
+    assert (type(told), str(told)) == (kind, words)
+
+
+def test_a_missing_folder_is_not_taken_for_a_missing_command() -> None:
+    told = start_error(
+        api_error(RUNC_1_1 + "error during container init: mkdir /proc/x: no such file or directory: unknown"), "i:1"
+    )
+    assert type(told) is ContainerRejected
+    assert str(told) == (
+        "the Engine refused to start the container: unable to start container process: "
+        "error during container init: mkdir /proc/x: no such file or directory"
+    )
+
+
+def test_a_container_that_is_not_there_has_vanished() -> None:
+    assert type(start_error(api_error("No such container: abc", 404), "i:1")) is ContainerVanished
+
+
+def test_an_image_that_the_node_does_not_have_is_not_found() -> None:
+    told = create_error(api_error("No such image: i:1", 404, NoSuchImage), "i:1")
+    assert (type(told), str(told)) == (ImageNotFound, 'the node does not have the image "i:1"')
+
+
+def test_an_image_without_a_command_is_told_in_words() -> None:
+    told = create_error(api_error("No command specified"), "i:1")
+    assert (type(told), str(told)) == (
+        ContainerRejected,
+        'the image "i:1" has no command of its own: the job must give one',
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("manifest for i:1 not found: manifest unknown: manifest unknown", ImageNotFound),
+        (
+            "pull access denied for i, repository does not exist or may require 'docker login': denied: requested "
+            "access to the resource is denied",
+            ImageNotFound,
+        ),
+        ('Head "https://r/v2/i/manifests/1": unauthorized: authentication required', ImageNotFound),
+        ('Get "https://r/v2/": no basic auth credentials', ImageNotFound),
+        ("no matching manifest for linux/amd64 in the manifest list entries", ImageNotFound),
+        ('Get "https://r/v2/": dial tcp: lookup r on 10.0.0.1:53: no such host', ImagePullFailed),
+        ('Get "http://r/v2/": dial tcp 10.0.0.1:1: connect: connection refused', ImagePullFailed),
+        ('Get "https://r/v2/": net/http: request canceled (Client.Timeout exceeded)', ImagePullFailed),
+        ('Get "https://r/v2/": http: server gave HTTP response to HTTPS client', ImagePullFailed),
+        ('Get "https://r/v2/": x509: certificate signed by unknown authority', ImagePullFailed),
+        ("unexpected EOF", ImagePullFailed),
+        ("toomanyrequests: You have reached your pull rate limit", ImagePullFailed),
+        ("received unexpected HTTP status: 503 Service Unavailable", ImagePullFailed),
+        ("write /var/lib/docker/tmp/x: no space left on device", ImagePullFailed),
+    ],
+)
+def test_a_pull_that_fails_says_whether_another_try_may_help(reason: str, kind: type[JobrunnerError]) -> None:
+    told = pull_error(reason, "i:1")
+    assert type(told) is kind
+    assert '"i:1"' in str(told) and reason in str(told)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'connection error: desc = "transport: dial unix /run/containerd/containerd.sock: connection refused"',
+        "client version 1.41 is too old. Minimum supported API version is 1.44",
+    ],
+)
+def test_an_unwell_engine_is_no_fault_of_the_job(text: str) -> None:
+    assert is_engine_trouble(api_error(text, 500))
+    assert not is_engine_trouble(api_error("unable to find user ghost: no matching entries in passwd file", 500))
+
+
+def test_the_engines_words_are_one_line_of_bounded_length() -> None:
+    words = engine_words(api_error("first\n\nsecond " + "x" * 10_000))
+    assert words.startswith("first second xxx")
+    assert len(words) == LONGEST_REASON
+
+
+def test_the_reason_of_a_wrapped_error_is_its_first_cause() -> None:
+    try:
+        try:
+            raise ConnectionRefusedError(111, "Connection refused")
+        except OSError as error:
+            raise requests.ConnectionError("('Connection aborted.', ...)") from error
+    except requests.ConnectionError as error:
+        assert root_reason(error) == "Connection refused"
