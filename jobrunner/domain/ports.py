@@ -343,9 +343,6 @@ class Executor(Protocol):
     host: str
     port: int | None
 
-    def has_image(self, image: ImageReference) -> bool:
-        """Whether the node has the image."""
-
     def pull(self, image: ImageReference, checkpoint: Callable[[], None]) -> None:
         """Fetch the image. Calls `checkpoint` at least once a second meanwhile; it may raise to give up.
 

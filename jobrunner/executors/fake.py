@@ -111,11 +111,6 @@ class FakeExecutor:
         self._engine = engine
         self._farm_id = farm_id
 
-    def has_image(self, image: ImageReference) -> bool:
-        """Whether the Engine has the image."""
-        self._engine.check()
-        return str(image) in self._engine.images
-
     def pull(self, image: ImageReference, checkpoint: Callable[[], None]) -> None:
         """Fetch any image but those in `pull_errors`; those in `endless_pulls` only until `checkpoint` raises."""
         self._engine.check()

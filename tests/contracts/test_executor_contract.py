@@ -9,7 +9,6 @@ from time import monotonic
 
 import pytest
 
-from jobrunner.domain.images import parse_image
 from jobrunner.domain.ports import ContainerStatus, Executor, Stream
 from jobrunner.errors import CommandNotExecutable, CommandNotFound, ContainerVanished, ImageNotFound
 from tests.contracts.executor_world import (
@@ -68,11 +67,6 @@ def test_find_shows_each_step_of_a_life(executor: Executor) -> None:
 def test_an_image_that_is_not_there_is_told_at_create(executor: Executor) -> None:
     with pytest.raises(ImageNotFound, match="no-such-image"):
         executor.create(execution_of(PRINTS_HI, image="no-such-image:1"))
-
-
-def test_has_image_knows_what_is_there(executor: Executor) -> None:
-    assert executor.has_image(parse_image(IMAGE))
-    assert not executor.has_image(parse_image("no-such-image:1"))
 
 
 def test_containers_are_those_of_this_farm_only(world: World) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jobrunner.errors import SettingsError
-from jobrunner.executors.docker.client import build_api
+from jobrunner.executors.docker.client import EngineClient, build_api
 from jobrunner.executors.docker.executor import DockerExecutor
 from jobrunner.settings import Settings
 
@@ -52,6 +57,38 @@ def test_tls_is_verified_and_uses_nothing_of_the_environment(tmp_path: Path, mon
     assert api.verify == str(ca)
     assert api.trust_env is False
     assert api.api_version == "1.41"
+
+
+@pytest.mark.parametrize(("oldest", "spoken"), [("1.12", "1.41"), ("1.44", "1.44"), ("1.100", "1.100")])
+def test_an_engine_is_spoken_to_in_no_older_version_than_it_knows(oldest: str, spoken: str) -> None:
+    answer = json.dumps({"Version": "29.0.0", "ApiVersion": "1.200", "MinAPIVersion": oldest}).encode()
+    with serving({"/version": answer}) as port:
+        client = EngineClient(Settings(docker_host=f"tcp://127.0.0.1:{port}"))
+        assert client.version() == "29.0.0"
+        with client.guard() as api:
+            assert api.api_version == spoken
+        with client.line() as line:
+            assert line.api.api_version == spoken
+
+
+@contextmanager
+def serving(answers: dict[str, bytes]) -> Iterator[int]:
+    """An HTTP server on the loopback interface that knows these paths; its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path in answers else 404)
+            self.send_header("Content-Length", str(len(answers.get(self.path, b""))))
+            self.end_headers()
+            self.wfile.write(answers.get(self.path, b""))
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
 
 
 def test_every_call_has_a_time_limit() -> None:

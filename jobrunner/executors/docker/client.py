@@ -44,6 +44,7 @@ class EngineClient:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._api_version = settings.docker_api_version
         self._api = build_api(settings, connections=settings.slots * 2 + SPARE_CONNECTIONS)
         self.host, self.port = _shown_address(settings)
         self._breaker = CircuitBreaker(
@@ -74,17 +75,26 @@ class EngineClient:
         return EngineUnavailable(f"the Docker Engine at {self._settings.docker_host} {what}")
 
     def version(self) -> str:
-        """The Engine's version, or EngineUnavailable within CHECK_SECONDS."""
+        """The Engine's version, or EngineUnavailable within CHECK_SECONDS.
+
+        Asked without an API version, which every Engine answers; one that is too new for ours is spoken to in the
+        oldest version that it knows (Engine 29 knows none below 1.44).
+        """
+        timeout_seconds = min(CHECK_SECONDS, self._settings.docker_timeout_seconds)
         with self.guard() as api:
-            response = api.get(_url(api, "/version"), timeout=min(CHECK_SECONDS, self._settings.docker_timeout_seconds))
+            response = api.get(f"{api.base_url}/version", timeout=timeout_seconds)
             _raise_for_status(response)
-            return str(response.json()["Version"])
+            answer = response.json()
+            oldest = str(answer.get("MinAPIVersion", self._api_version))
+            self._api_version = api._version = max(self._api_version, oldest, key=_as_numbers)
+            return str(answer["Version"])
 
     @contextmanager
     def line(self) -> Iterator[Line]:
         """A connection apart from the others, that can be hung up."""
         api = build_api(self._settings, connections=1)
         try:
+            api._version = self._api_version
             with self.guard():
                 line = Line(api)
             yield line
@@ -177,6 +187,10 @@ def _shown_address(settings: Settings) -> tuple[str, int | None]:
     """Host and port as the API shows them."""
     address = urlsplit(settings.docker_host)
     return ("localhost", None) if address.scheme == "unix" else (address.hostname or "localhost", address.port)
+
+
+def _as_numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
 
 
 def open_stream(api: APIClient, method: str, path: str, **request: Any) -> requests.Response:

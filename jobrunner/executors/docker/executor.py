@@ -45,15 +45,6 @@ class DockerExecutor:
         self.host: str = self._client.host
         self.port: int | None = self._client.port
 
-    def has_image(self, image: ImageReference) -> bool:
-        """Whether the node has the image."""
-        with self._client.guard() as api:
-            try:
-                api.inspect_image(str(image))
-            except NotFound:
-                return False
-            return True
-
     def pull(self, image: ImageReference, checkpoint: Callable[[], None]) -> None:
         """Fetch the image; see jobrunner.executors.docker.pull."""
         pull(self._client, image, checkpoint)

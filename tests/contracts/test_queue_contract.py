@@ -1,0 +1,417 @@
+"""What the queue and the alarms promise (jobrunner.domain.ports), on a Redis in memory and on a real one.
+
+Lua scripts are judged on the real one only: how a worker takes a message, and which scheduler leads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import fakeredis
+import pytest
+from redis import Redis
+from rq import Queue
+from rq.job import Job
+
+from jobrunner.domain.identifiers import new_id
+from jobrunner.errors import QueueUnavailable, StoreUnavailable
+from jobrunner.queueing import names, rq_queue
+from jobrunner.queueing.connection import connect
+from jobrunner.queueing.rq_queue import RqQueue
+from jobrunner.queueing.rq_schedule import Leadership, RqTriggers
+from jobrunner.settings import Settings
+from jobrunner.worker.take import Taker
+from tests.support.farm import free_port
+
+WORKER = "worker-of-a-test/1-abc"
+
+
+@pytest.fixture
+def farm_id() -> str:
+    """A farm of this test's own: its keys hold this name."""
+    return f"test-{uuid4().hex[:12]}"
+
+
+def cleared(connection: Redis, farm_id: str) -> Iterator[Redis]:
+    yield connection
+    for key in connection.scan_iter(match=f"*{farm_id}*", count=1000):
+        connection.delete(key)
+    connection.close()
+
+
+@pytest.fixture(params=["fakeredis", pytest.param("redis", marks=pytest.mark.services)])
+def connection(request: pytest.FixtureRequest, farm_id: str) -> Iterator[Redis]:
+    if request.param == "fakeredis":
+        yield fakeredis.FakeRedis()
+    else:
+        yield from cleared(connect(Settings(redis_url=request.getfixturevalue("redis_url"))), farm_id)
+
+
+@pytest.fixture
+def redis(redis_url: str, farm_id: str) -> Iterator[Redis]:
+    """A real one."""
+    yield from cleared(connect(Settings(redis_url=redis_url)), farm_id)
+
+
+@pytest.fixture
+def execution_id(connection: Redis) -> Iterator[str]:
+    made = new_id()
+    yield made
+    connection.delete(Job.key_for(made), Job.key_for(names.alarm(made)))
+
+
+@pytest.fixture
+def queue(connection: Redis, farm_id: str) -> RqQueue:
+    return RqQueue(connection, farm_id)
+
+
+def waiting(connection: Redis, farm_id: str, node: str | None = None) -> list[str]:
+    name = names.shared_queue(farm_id) if node is None else names.node_queue(farm_id, node)
+    return [key.decode() for key in connection.lrange(Queue(name, connection=connection).key, 0, -1)]
+
+
+def taker(connection: Redis, farm_id: str, node: str = "one", incarnation: str = WORKER) -> Taker:
+    queues = [names.node_queue(farm_id, node), names.shared_queue(farm_id)]
+    return Taker(connection, [Queue(name, connection=connection).key for name in queues], incarnation)
+
+
+# --------------------------------------------------------------------------------------------------------- push
+
+
+def test_a_message_is_an_rq_job_of_the_execution_s_id(
+    connection: Redis, queue: RqQueue, farm_id: str, execution_id: str
+) -> None:
+    assert queue.push(execution_id) == execution_id
+    job = Job.fetch(execution_id, connection=connection)
+    assert (job.func_name, job.args, job.timeout) == (names.RUN_EXECUTION, (execution_id,), -1)
+    assert waiting(connection, farm_id) == [execution_id]
+    assert queue.length() == 1
+
+
+def test_a_message_for_a_node_waits_on_the_queue_of_the_node(
+    connection: Redis, queue: RqQueue, farm_id: str, execution_id: str
+) -> None:
+    queue.push(execution_id, node="one")
+    assert waiting(connection, farm_id, "one") == [execution_id]
+    assert waiting(connection, farm_id) == []
+    assert queue.length() == 0
+
+
+def test_a_node_that_is_told_twice_has_one_message(
+    connection: Redis, queue: RqQueue, farm_id: str, execution_id: str
+) -> None:
+    for _ in range(3):
+        queue.push(execution_id, node="one")
+    assert waiting(connection, farm_id, "one") == [execution_id]
+
+
+def test_messages_wait_in_the_order_they_came(connection: Redis, queue: RqQueue, farm_id: str) -> None:
+    ids = [queue.push(new_id()) for _ in range(5)]
+    assert waiting(connection, farm_id) == ids
+    connection.delete(*map(Job.key_for, ids))
+
+
+def test_a_push_wakes_who_listens(connection: Redis, queue: RqQueue, farm_id: str, execution_id: str) -> None:
+    listener = connection.pubsub(ignore_subscribe_messages=True)
+    listener.subscribe(names.wake_channel(farm_id))
+    listener.get_message(timeout=1)
+    queue.push(execution_id)
+    heard = listener.get_message(timeout=2)
+    listener.close()
+    assert heard is not None
+    assert heard["channel"].decode() == names.wake_channel(farm_id)
+
+
+def test_a_message_that_is_sent_again_does_not_go_when_the_old_one_is_forgotten(
+    connection: Redis, queue: RqQueue, execution_id: str
+) -> None:
+    queue.push(execution_id)
+    connection.expire(Job.key_for(execution_id), 300)  # as RQ does when it is done with one
+    queue.push(execution_id)
+    assert connection.ttl(Job.key_for(execution_id)) == -1
+
+
+def test_a_farm_sees_no_message_of_another_farm(connection: Redis, queue: RqQueue, execution_id: str) -> None:
+    queue.push(execution_id)
+    assert RqQueue(connection, "another-farm").length() == 0
+
+
+# ----------------------------------------------------------------------------------------- withdraw, has_message
+
+
+def test_a_withdrawn_message_is_gone(connection: Redis, queue: RqQueue, farm_id: str, execution_id: str) -> None:
+    queue.push(execution_id)
+    queue.withdraw(execution_id)
+    assert waiting(connection, farm_id) == []
+    assert queue.has_message([execution_id]) == {execution_id: False}
+    queue.withdraw(execution_id)
+
+
+def test_a_message_that_waits_is_there_and_others_are_not(queue: RqQueue, execution_id: str) -> None:
+    other = new_id()
+    queue.push(execution_id)
+    assert queue.has_message([execution_id, other]) == {execution_id: True, other: False}
+    assert queue.has_message([]) == {}
+
+
+def stamp(connection: Redis, execution_id: str, seconds_ago: int = 0) -> None:
+    """As the script of the taker does."""
+    taken_at = int(time.time()) - seconds_ago
+    connection.hset(Job.key_for(execution_id), mapping={names.TAKEN_BY: WORKER, names.TAKEN_AT: taken_at})
+
+
+def test_a_message_is_there_while_its_taker_lives(connection: Redis, queue: RqQueue, execution_id: str) -> None:
+    queue.push(execution_id)
+    stamp(connection, execution_id)
+    assert queue.has_message([execution_id]) == {execution_id: False}
+    connection.set(names.alive_key(WORKER), "", ex=5)
+    assert queue.has_message([execution_id]) == {execution_id: True}
+    connection.delete(names.alive_key(WORKER))
+    assert queue.has_message([execution_id]) == {execution_id: False}
+
+
+def test_a_message_that_a_living_taker_has_not_claimed_for_long_is_as_good_as_lost(
+    connection: Redis, queue: RqQueue, execution_id: str
+) -> None:
+    """The answer to the taking was lost, or the taker broke off in between."""
+    queue.push(execution_id)
+    connection.set(names.alive_key(WORKER), "", ex=5)
+    stamp(connection, execution_id, seconds_ago=rq_queue.CLAIM_SECONDS - 5)
+    assert queue.has_message([execution_id]) == {execution_id: True}
+    stamp(connection, execution_id, seconds_ago=rq_queue.CLAIM_SECONDS + 1)
+    assert queue.has_message([execution_id]) == {execution_id: False}
+    queue.push(execution_id)
+    assert queue.has_message([execution_id]) == {execution_id: True}
+    connection.delete(names.alive_key(WORKER))
+
+
+def test_without_its_redis_everything_is_unavailable_within_the_time_limit(execution_id: str) -> None:
+    nowhere = connect(Settings(redis_url=f"redis://:hunter2@127.0.0.1:{free_port()}/0", redis_timeout_seconds=0.5))
+    queue, triggers = RqQueue(nowhere, "f"), RqTriggers(nowhere, "f")
+    since = time.monotonic()
+    for ask in (
+        queue.check,
+        queue.length,
+        lambda: queue.push(execution_id),
+        lambda: queue.withdraw(execution_id),
+        lambda: queue.has_message([execution_id]),
+        lambda: queue.signal_stop(execution_id, "one"),
+        lambda: triggers.at(execution_id, datetime.now(UTC)),
+        lambda: triggers.cancel(execution_id),
+        lambda: triggers.ring(lambda _: None, lambda: True),
+    ):
+        with pytest.raises(QueueUnavailable) as caught:
+            ask()
+        assert "hunter2" not in str(caught.value)
+    assert time.monotonic() - since < 5
+
+
+# ------------------------------------------------------------------------------------------------------- taking
+
+
+@pytest.mark.services
+def test_a_node_takes_its_own_messages_before_those_for_all(redis: Redis, farm_id: str) -> None:
+    queue = RqQueue(redis, farm_id)
+    shared, own = queue.push(new_id()), queue.push(new_id(), node="one")
+    queue.push(new_id(), node="two")
+    take = taker(redis, farm_id).take
+    assert [taken[1] for taken in (take(), take()) if taken] == [own, shared]
+    assert take() is None
+
+
+@pytest.mark.services
+def test_what_is_taken_is_in_the_intermediate_queue_with_a_stamp(redis: Redis, farm_id: str) -> None:
+    message = RqQueue(redis, farm_id).push(new_id())
+    taken = taker(redis, farm_id).take()
+    assert taken is not None
+    shared = Queue(names.shared_queue(farm_id), connection=redis)
+    assert taken == (shared.key, message)
+    assert redis.lrange(shared.intermediate_queue_key, 0, -1) == [message.encode()]
+    taken_by, taken_at = redis.hmget(Job.key_for(message), names.TAKEN_BY, names.TAKEN_AT)
+    assert taken_by == WORKER.encode()
+    assert abs(int(taken_at) - time.time()) < 5
+
+
+@pytest.mark.services
+def test_what_is_sent_again_has_no_stamp_and_is_in_no_hands(redis: Redis, farm_id: str) -> None:
+    queue = RqQueue(redis, farm_id)
+    message = queue.push(new_id())
+    taker(redis, farm_id).take()
+    queue.push(message)
+    shared = Queue(names.shared_queue(farm_id), connection=redis)
+    assert redis.lrange(shared.intermediate_queue_key, 0, -1) == []
+    assert redis.hmget(Job.key_for(message), names.TAKEN_BY, names.TAKEN_AT) == [None, None]
+    assert queue.has_message([message]) == {message: True}
+
+
+@pytest.mark.services
+def test_a_message_that_was_withdrawn_is_passed_over(redis: Redis, farm_id: str) -> None:
+    queue = RqQueue(redis, farm_id)
+    withdrawn, message = queue.push(new_id()), queue.push(new_id())
+    redis.delete(Job.key_for(withdrawn))
+    taken = taker(redis, farm_id).take()
+    assert taken is not None
+    assert taken[1] == message
+
+
+@pytest.mark.services
+def test_many_takers_take_each_message_once(redis: Redis, farm_id: str) -> None:
+    queue = RqQueue(redis, farm_id)
+    messages = [queue.push(new_id()) for _ in range(200)]
+    takers = [taker(redis, farm_id, f"n{number}", f"w{number}") for number in range(8)]
+
+    def take_all(mine: Taker) -> list[str]:
+        got = []
+        while taken := mine.take():
+            got.append(taken[1])
+        return got
+
+    with ThreadPoolExecutor(8) as threads:
+        taken = [message for got in threads.map(take_all, takers) for message in got]
+    assert sorted(taken) == sorted(messages)
+
+
+@pytest.mark.services
+def test_the_script_is_loaded_again_when_redis_has_forgotten_it(redis: Redis, farm_id: str) -> None:
+    queue = RqQueue(redis, farm_id)
+    mine = taker(redis, farm_id)
+    assert mine.take() is None
+    redis.script_flush()
+    queue.push(new_id())
+    assert mine.take() is not None
+
+
+# ------------------------------------------------------------------------------------------------------- alarms
+
+
+def ring(triggers: RqTriggers) -> list[str]:
+    rung: list[str] = []
+    triggers.ring(rung.append, lambda: True)
+    return rung
+
+
+@pytest.fixture
+def triggers(connection: Redis, farm_id: str) -> RqTriggers:
+    return RqTriggers(connection, farm_id)
+
+
+def test_an_alarm_rings_at_its_time_and_not_before(triggers: RqTriggers, execution_id: str) -> None:
+    due_at = datetime.now(UTC) + timedelta(milliseconds=300)
+    triggers.at(execution_id, due_at)
+    while datetime.now(UTC) < due_at - timedelta(milliseconds=5):
+        assert ring(triggers) == []
+    while not (rung := ring(triggers)):
+        assert datetime.now(UTC) < due_at + timedelta(milliseconds=200)
+    assert rung == [execution_id]
+    assert ring(triggers) == []
+
+
+def test_an_alarm_that_is_set_again_rings_once(triggers: RqTriggers, execution_id: str) -> None:
+    for seconds in (3600, -2, -1):
+        triggers.at(execution_id, datetime.now(UTC) + timedelta(seconds=seconds))
+    assert ring(triggers) == [execution_id]
+
+
+def test_an_alarm_that_is_cancelled_does_not_ring(connection: Redis, triggers: RqTriggers, execution_id: str) -> None:
+    triggers.at(execution_id, datetime.now(UTC))
+    triggers.cancel(execution_id)
+    triggers.cancel(execution_id)
+    assert ring(triggers) == []
+    assert not connection.exists(Job.key_for(names.alarm(execution_id)))
+
+
+def test_an_alarm_that_fails_keeps_no_other_from_ringing_and_rings_again(triggers: RqTriggers) -> None:
+    past = datetime.now(UTC) - timedelta(seconds=10)
+    ids = [new_id() for _ in range(5)]
+    for number, made in enumerate(ids):
+        triggers.at(made, past + timedelta(seconds=number))
+    rung = []
+
+    def fire(execution_id: str) -> None:
+        if execution_id == ids[1]:
+            raise KeyError("a fault in the program")
+        rung.append(execution_id)
+
+    assert triggers.ring(fire, lambda: True) == 4
+    assert rung == [ids[0], *ids[2:]]
+    assert ring(triggers) == [ids[1]]
+
+
+def test_a_service_that_is_away_ends_the_pass_and_loses_no_alarm(triggers: RqTriggers) -> None:
+    past = datetime.now(UTC) - timedelta(seconds=10)
+    ids = [new_id() for _ in range(3)]
+    for number, made in enumerate(ids):
+        triggers.at(made, past + timedelta(seconds=number))
+    asked = []
+
+    def fire(execution_id: str) -> None:
+        asked.append(execution_id)
+        if execution_id == ids[1]:
+            raise StoreUnavailable("the test says so")
+
+    with pytest.raises(StoreUnavailable):
+        triggers.ring(fire, lambda: True)
+    assert asked == ids[:2]
+    assert ring(triggers) == ids[1:]
+
+
+def test_more_alarms_than_a_batch_ring_in_one_pass_unless_it_is_to_end(
+    triggers: RqTriggers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobrunner.queueing.rq_schedule.BATCH", 3)
+    past = datetime.now(UTC) - timedelta(seconds=10)
+    for _ in range(10):
+        triggers.at(new_id(), past)
+    rung: list[str] = []
+    assert triggers.ring(rung.append, lambda: len(rung) < 4) == 4
+    assert triggers.ring(rung.append, lambda: True) == 6
+    assert len(set(rung)) == 10
+
+
+# --------------------------------------------------------------------------------------------------- leadership
+
+
+@pytest.mark.services
+def test_one_of_two_schedulers_leads(redis: Redis, farm_id: str) -> None:
+    first, second = Leadership(redis, farm_id, "first"), Leadership(redis, farm_id, "second")
+    assert first.hold()
+    assert not second.hold()
+    assert first.hold()
+    assert 0 < redis.ttl(names.leader_key(farm_id)) <= Leadership.TTL_SECONDS
+
+
+@pytest.mark.services
+def test_a_lead_that_is_given_up_is_taken_at_once_and_only_its_holder_can_give_it_up(
+    redis: Redis, farm_id: str
+) -> None:
+    first, second = Leadership(redis, farm_id, "first"), Leadership(redis, farm_id, "second")
+    first.hold()
+    second.release()
+    assert not second.hold()
+    first.release()
+    assert second.hold()
+    assert not first.hold()
+
+
+@pytest.mark.services
+def test_a_lead_that_is_not_refreshed_goes_to_another(
+    redis: Redis, farm_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Leadership, "TTL_SECONDS", 1)
+    first, second = Leadership(redis, farm_id, "first"), Leadership(redis, farm_id, "second")
+    assert first.hold()
+    deadline = time.monotonic() + 3
+    while not second.hold():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert not first.hold()
+
+
+@pytest.mark.services
+def test_two_farms_have_a_leader_each(redis: Redis, farm_id: str) -> None:
+    assert Leadership(redis, farm_id, "first").hold()
+    assert Leadership(redis, f"{farm_id}-other", "second").hold()
