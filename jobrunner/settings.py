@@ -20,6 +20,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    IPvAnyNetwork,
     SecretStr,
     ValidationError,
     field_validator,
@@ -41,6 +42,14 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class SmtpSecurity(StrEnum):
+    """How the connection to the mail server is kept private: not at all, by STARTTLS, or by TLS from its start."""
+
+    NONE = "none"
+    STARTTLS = "starttls"
+    TLS = "tls"
+
+
 class LogLevel(StrEnum):
     """The least severe log line that is written."""
 
@@ -56,7 +65,7 @@ def _node_name(value: str) -> str:
     return value
 
 
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, le=10**9)]
 Name = Annotated[str, AfterValidator(_node_name)]
 
 
@@ -103,6 +112,28 @@ class Settings(BaseModel):
     output_cap_bytes: int = Field(1024**3, ge=1)
     redacted_names: tuple[str, ...] = ("password", "key", "secret", "client_id", "token")
 
+    # Notifications
+    delivery_retries: int = Field(5, ge=0, le=20)
+    delivery_first_delay_seconds: Seconds = 5.0
+    delivery_factor: float = Field(3.0, ge=1.0)
+    delivery_longest_delay_seconds: Seconds = 3600.0
+    delivery_threads: int = Field(16, ge=1, le=256)
+    delivery_threads_per_host: int = Field(4, ge=1, le=256)
+    webhook_secret: SecretStr | None = None
+    webhook_timeout_seconds: Annotated[Seconds, Field(le=600)] = 10.0
+    webhook_tls_ca: Path | None = None
+    webhook_allow_loopback: bool = False
+    webhook_forbid_private: bool = False
+    webhook_allowed_networks: tuple[IPvAnyNetwork, ...] | None = None
+    smtp_host: str | None = None
+    smtp_port: int = Field(25, ge=1, le=65535)
+    smtp_security: SmtpSecurity = SmtpSecurity.STARTTLS
+    smtp_tls_ca: Path | None = None
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_from: str | None = Field(None, pattern=r"^[^\s@<>,;\"]+@[^\s@<>,;\"]+$", max_length=254)
+    smtp_timeout_seconds: Annotated[Seconds, Field(le=600)] = 10.0
+
     # How soon the farm notices
     node_beat_seconds: Seconds = 5.0
     node_silent_seconds: Seconds = 30.0
@@ -113,7 +144,7 @@ class Settings(BaseModel):
     log_level: LogLevel = LogLevel.INFO
     log_format: LogFormat = LogFormat.CONSOLE
 
-    @field_validator("redacted_names", mode="before")
+    @field_validator("redacted_names", "webhook_allowed_networks", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
         """Take `a, b, c`, as a line of a file or an environment variable has it."""
@@ -127,6 +158,10 @@ class Settings(BaseModel):
             raise ValueError("timeout_seconds must not be above timeout_hard_limit_seconds")
         if (self.docker_tls_cert is None) != (self.docker_tls_key is None):
             raise ValueError("docker_tls_cert and docker_tls_key go together")
+        if (self.smtp_username is None) != (self.smtp_password is None):
+            raise ValueError("smtp_username and smtp_password go together")
+        if self.smtp_host is not None and self.smtp_from is None:
+            raise ValueError("smtp_from must be set where smtp_host is: it is the sender of all e-mail")
         return self
 
 
@@ -165,9 +200,11 @@ def _from_file(path: Path | None) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"The configuration file {path} cannot be read: {error}") from None
     except configparser.Error as error:
-        line = getattr(error, "lineno", None)
+        line = error.errors[0][0] if isinstance(error, configparser.ParsingError) else getattr(error, "lineno", None)
         where = f", line {line - 1}" if line else ""
         raise SettingsError(f"The configuration file {path}{where} is not lines of `name = value`.") from None
+    for section in parser.sections()[1:]:
+        raise SettingsError(f"The configuration file {path} must have no sections such as [{section}].")
     return dict(parser["jobrunner"])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import docker
 
@@ -31,6 +32,16 @@ class RawEngine:
         self._client.wait(container)
         assert self._client.logs(container) == b"hi\n"
         self._client.remove_container(container)
+
+    def seconds_to_tell_of_exit(self) -> float:
+        """How long after the exit of a container, as it dates it, the Engine answers who waits for it."""
+        container = self._client.create_container(self._image, ["sleep", "0.3"])["Id"]
+        self._client.start(container)
+        self._client.wait(container)
+        told = datetime.now(UTC)
+        finished = self._client.inspect_container(container)["State"]["FinishedAt"]
+        self._client.remove_container(container)
+        return (told - datetime.fromisoformat(finished[:26] + "+00:00")).total_seconds()
 
     def seconds_to_start(self) -> float:
         """How long create and start take."""

@@ -1,0 +1,56 @@
+"""A mongod of a test's own, which may be killed and frozen. It keeps its data, so that it can come back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from jobrunner.cli.local.embedded import mongodb_program, mongodb_url
+from jobrunner.cli.local.programs import NotReady
+from tests.support.farm import free_port, wait_until
+
+START_SECONDS = 30
+
+
+class OwnMongod:
+    """A replica set of one member, on a free port."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        port = free_port()
+        self._program = mongodb_program(folder / "data", port)
+        self.url = mongodb_url(port)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> OwnMongod:
+        """Start it, and wait until it takes writes."""
+        with (self._folder / "mongod.log").open("ab") as log:
+            environment = {**os.environ, **self._program.environment}
+            self._process = subprocess.Popen(self._program.command, env=environment, stdout=log, stderr=log)
+        wait_until(self._is_ready, START_SECONDS, "mongod takes writes")
+        return self
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(START_SECONDS)
+
+    def freeze(self) -> None:
+        """Have it hang."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Have it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def _is_ready(self) -> bool:
+        assert self._program.ready is not None
+        try:
+            return bool(self._program.ready())
+        except NotReady:
+            return False
