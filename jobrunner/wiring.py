@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 
 from redis import Redis
 
-from jobrunner.domain.ports import Executor, Store
+from jobrunner.domain.deliveries import DeliveryKind
+from jobrunner.domain.ports import Executor, Notifier, Store
 from jobrunner.engine.farm import Farm
 from jobrunner.executors.docker.executor import DockerExecutor
+from jobrunner.notifiers.email import EmailNotifier
+from jobrunner.notifiers.webhook import WebhookNotifier
 from jobrunner.queueing import connection as redis_connection
+from jobrunner.queueing.delivery_bell import DeliveryBell
 from jobrunner.queueing.rq_queue import RqQueue
 from jobrunner.queueing.rq_schedule import RqTriggers
 from jobrunner.settings import Settings
 from jobrunner.store import connection as mongo_connection
+from jobrunner.store.deliveries import MongoDeliveries
 from jobrunner.store.executions import MongoExecutions
 from jobrunner.store.farm import farm_id
 from jobrunner.store.jobs import MongoJobs
@@ -34,6 +40,7 @@ class Wiring:
         self.settings = settings
         self.redis: Redis = redis_connection.connect(settings)
         self.triggers = RqTriggers(self.redis, self.farm_id)
+        self.delivery_bell = DeliveryBell(self.redis, self.farm_id)
 
     @cached_property
     def farm(self) -> Farm:
@@ -44,7 +51,15 @@ class Wiring:
             queue=RqQueue(self.redis, self.farm_id),
             triggers=self.triggers,
             announce=log_event,
+            wake_deliverers=self.delivery_bell.ring,
         )
+
+    def notifiers(self) -> Mapping[DeliveryKind, Notifier]:
+        """Who makes deliveries, by kind. Raises SettingsError where a secret or a certificate cannot be used."""
+        return {
+            DeliveryKind.WEBHOOK: WebhookNotifier(self.settings),
+            DeliveryKind.EMAIL: EmailNotifier(self.settings),
+        }
 
     def executor(self) -> Executor:
         """The container engine of this node; it is not asked anything yet."""
@@ -59,5 +74,6 @@ def mongo_store() -> Store:
         executions=MongoExecutions(),
         output=MongoOutput(),
         nodes=MongoNodes(),
+        deliveries=MongoDeliveries(),
         health=mongo_connection.MongoHealth(),
     )

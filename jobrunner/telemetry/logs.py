@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 import structlog
 
-from jobrunner.domain.events import Event, OutputCut, Repaired, Trouble
+from jobrunner.domain.events import DeliveryFailed, Event, OutputCut, Repaired, Trouble
 from jobrunner.settings import LogFormat, Settings
 
 _log = structlog.get_logger("jobrunner")
@@ -46,7 +46,7 @@ def configure_logs(settings: Settings) -> None:
 def log_event(event: Event) -> None:
     """One line for what the engine announced."""
     fields = {name: value for name, value in asdict(event).items() if value not in (None, "")}
-    severity = logging.WARNING if isinstance(event, OutputCut | Repaired | Trouble) else logging.INFO
+    severity = logging.WARNING if isinstance(event, DeliveryFailed | OutputCut | Repaired | Trouble) else logging.INFO
     _log.log(severity, _line_name(type(event)), **fields)
 
 

@@ -13,7 +13,7 @@ from jobrunner.domain.specs import JobSpec
 
 Document = dict[str, Any]
 
-OF_FASTLANE = (Moment.FAILS, Moment.FINISHES, Moment.SUCCEEDS)  # always shown; `starts`, which is ours, where it is used
+OF_FASTLANE = (Moment.FAILS, Moment.FINISHES, Moment.SUCCEEDS)  # always shown; `starts`, which is ours, if used
 
 
 def webhooks_document(spec: JobSpec, redacted_names: Iterable[str]) -> Document:
