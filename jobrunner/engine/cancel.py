@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from jobrunner.domain import outcomes
@@ -61,11 +62,17 @@ def stop_job(farm: Farm, job: Job) -> None:
             _stop(farm, execution)
 
 
-def withdraw_schedule(farm: Farm, job: Job) -> None:
-    """Stop the executions of a job that wait for their time; those that are under way go on."""
-    while waiting := [e for e in farm.store.executions.open_of_job(job.id, BATCH) if e.state is State.SCHEDULED]:
-        for execution in waiting:
-            _stop(farm, execution)
+def waiting_of_job(farm: Farm, job: Job) -> list[Execution]:
+    """The executions of a job that wait for their time, at most BATCH."""
+    return [e for e in farm.store.executions.open_of_job(job.id, BATCH) if e.state is State.SCHEDULED]
+
+
+def withdraw(farm: Farm, waiting: Iterable[Execution]) -> None:
+    """Stop executions for good, without making the tick that follows; those that are under way by now go on."""
+    for execution in waiting:
+        current = farm.store.executions.get(execution.id)
+        if current is not None and current.state is State.SCHEDULED:
+            _stop(farm, current)
 
 
 def _forget_message(farm: Farm, execution: Execution) -> None:

@@ -27,7 +27,7 @@ def return_unclaimed(node: ThisNode, execution_ids: Iterable[str]) -> None:
     for execution_id in execution_ids:
         execution = node.farm.store.executions.get(execution_id)
         if execution is not None and execution.state is State.ENQUEUED:
-            send(node.farm, execution)
+            send(node.farm, execution.id)
 
 
 def _put_back(node: ThisNode, execution_id: str) -> None:

@@ -8,12 +8,12 @@ from jobrunner.engine.farm import Farm
 from jobrunner.errors import QueueUnavailable
 
 
-def send(farm: Farm, execution: Execution) -> None:
+def send(farm: Farm, execution_id: str) -> None:
     """Put a message for an enqueued execution on the queue."""
     try:
-        farm.queue.push(execution.id)
+        farm.queue.push(execution_id)
     except QueueUnavailable as error:
-        farm.announce(Trouble(execution.id, "send", str(error)))
+        farm.announce(Trouble(execution_id, "send", str(error)))
 
 
 def set_alarm(farm: Farm, execution: Execution) -> None:

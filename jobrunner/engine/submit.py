@@ -8,7 +8,7 @@ from jobrunner.domain.executions import Execution, Job
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.schedules import due_at
 from jobrunner.domain.specs import JobSpec
-from jobrunner.engine.cancel import withdraw_schedule
+from jobrunner.engine.cancel import waiting_of_job, withdraw
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.make import make_execution
 from jobrunner.engine.notify import check_can_notify
@@ -55,11 +55,14 @@ def resubmit(farm: Farm, task_id: str, job_id: str, spec: JobSpec) -> Accepted:
     farm.queue.check()
     now = farm.clock.now()
     job = replace(stored, spec=spec, modified_at=now, revision=stored.revision + 1, stopped_at=None)
-    withdraw_schedule(farm, stored)
+    superseded = waiting_of_job(farm, stored)
     farm.store.jobs.replace(job)
     farm.store.tasks.touch(task_id, now)
     farm.store.jobs.count_execution(job.id, now)
-    return Accepted(job, _start(farm, job))
+    execution = _start(farm, job)
+    # Last: a crash before this leaves an old tick too many, and not a cron without a next one.
+    withdraw(farm, superseded)
+    return Accepted(job, execution)
 
 
 def _start(farm: Farm, job: Job) -> Execution:
@@ -72,7 +75,7 @@ def _start(farm: Farm, job: Job) -> Execution:
     execution = make_execution(farm, job, now, due)
     farm.store.executions.add(execution)
     if due is None:
-        send(farm, execution)
+        send(farm, execution.id)
     else:
         set_alarm(farm, execution)
     return execution

@@ -6,62 +6,25 @@ Lua scripts are judged on the real one only: how a worker takes a message, and w
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from datetime import UTC, datetime
 
-import fakeredis
 import pytest
 from redis import Redis
 from rq import Queue
 from rq.job import Job
 
 from jobrunner.domain.identifiers import new_id
-from jobrunner.errors import QueueUnavailable, StoreUnavailable
+from jobrunner.errors import QueueUnavailable
 from jobrunner.queueing import names, rq_queue
 from jobrunner.queueing.connection import connect
 from jobrunner.queueing.rq_queue import RqQueue
-from jobrunner.queueing.rq_schedule import Leadership, RqTriggers
+from jobrunner.queueing.rq_schedule import RqTriggers
 from jobrunner.settings import Settings
 from jobrunner.worker.take import Taker
 from tests.support.farm import free_port
 
 WORKER = "worker-of-a-test/1-abc"
-
-
-@pytest.fixture
-def farm_id() -> str:
-    """A farm of this test's own: its keys hold this name."""
-    return f"test-{uuid4().hex[:12]}"
-
-
-def cleared(connection: Redis, farm_id: str) -> Iterator[Redis]:
-    yield connection
-    for key in connection.scan_iter(match=f"*{farm_id}*", count=1000):
-        connection.delete(key)
-    connection.close()
-
-
-@pytest.fixture(params=["fakeredis", pytest.param("redis", marks=pytest.mark.services)])
-def connection(request: pytest.FixtureRequest, farm_id: str) -> Iterator[Redis]:
-    if request.param == "fakeredis":
-        yield fakeredis.FakeRedis()
-    else:
-        yield from cleared(connect(Settings(redis_url=request.getfixturevalue("redis_url"))), farm_id)
-
-
-@pytest.fixture
-def redis(redis_url: str, farm_id: str) -> Iterator[Redis]:
-    """A real one."""
-    yield from cleared(connect(Settings(redis_url=redis_url)), farm_id)
-
-
-@pytest.fixture
-def execution_id(connection: Redis) -> Iterator[str]:
-    made = new_id()
-    yield made
-    connection.delete(Job.key_for(made), Job.key_for(names.alarm(made)))
 
 
 @pytest.fixture
@@ -79,7 +42,7 @@ def taker(connection: Redis, farm_id: str, node: str = "one", incarnation: str =
     return Taker(connection, [Queue(name, connection=connection).key for name in queues], incarnation)
 
 
-# --------------------------------------------------------------------------------------------------------- push
+# --------------------------------------------------------------------------------------------------------------- push
 
 
 def test_a_message_is_an_rq_job_of_the_execution_s_id(
@@ -140,7 +103,7 @@ def test_a_farm_sees_no_message_of_another_farm(connection: Redis, queue: RqQueu
     assert RqQueue(connection, "another-farm").length() == 0
 
 
-# ----------------------------------------------------------------------------------------- withdraw, has_message
+# ---------------------------------------------------------------------------------------------- withdraw, has_message
 
 
 def test_a_withdrawn_message_is_gone(connection: Redis, queue: RqQueue, farm_id: str, execution_id: str) -> None:
@@ -210,7 +173,7 @@ def test_without_its_redis_everything_is_unavailable_within_the_time_limit(execu
     assert time.monotonic() - since < 5
 
 
-# ------------------------------------------------------------------------------------------------------- taking
+# ------------------------------------------------------------------------------------------------------------- taking
 
 
 @pytest.mark.services
@@ -283,135 +246,3 @@ def test_the_script_is_loaded_again_when_redis_has_forgotten_it(redis: Redis, fa
     redis.script_flush()
     queue.push(new_id())
     assert mine.take() is not None
-
-
-# ------------------------------------------------------------------------------------------------------- alarms
-
-
-def ring(triggers: RqTriggers) -> list[str]:
-    rung: list[str] = []
-    triggers.ring(rung.append, lambda: True)
-    return rung
-
-
-@pytest.fixture
-def triggers(connection: Redis, farm_id: str) -> RqTriggers:
-    return RqTriggers(connection, farm_id)
-
-
-def test_an_alarm_rings_at_its_time_and_not_before(triggers: RqTriggers, execution_id: str) -> None:
-    due_at = datetime.now(UTC) + timedelta(milliseconds=300)
-    triggers.at(execution_id, due_at)
-    while datetime.now(UTC) < due_at - timedelta(milliseconds=5):
-        assert ring(triggers) == []
-    while not (rung := ring(triggers)):
-        assert datetime.now(UTC) < due_at + timedelta(milliseconds=200)
-    assert rung == [execution_id]
-    assert ring(triggers) == []
-
-
-def test_an_alarm_that_is_set_again_rings_once(triggers: RqTriggers, execution_id: str) -> None:
-    for seconds in (3600, -2, -1):
-        triggers.at(execution_id, datetime.now(UTC) + timedelta(seconds=seconds))
-    assert ring(triggers) == [execution_id]
-
-
-def test_an_alarm_that_is_cancelled_does_not_ring(connection: Redis, triggers: RqTriggers, execution_id: str) -> None:
-    triggers.at(execution_id, datetime.now(UTC))
-    triggers.cancel(execution_id)
-    triggers.cancel(execution_id)
-    assert ring(triggers) == []
-    assert not connection.exists(Job.key_for(names.alarm(execution_id)))
-
-
-def test_an_alarm_that_fails_keeps_no_other_from_ringing_and_rings_again(triggers: RqTriggers) -> None:
-    past = datetime.now(UTC) - timedelta(seconds=10)
-    ids = [new_id() for _ in range(5)]
-    for number, made in enumerate(ids):
-        triggers.at(made, past + timedelta(seconds=number))
-    rung = []
-
-    def fire(execution_id: str) -> None:
-        if execution_id == ids[1]:
-            raise KeyError("a fault in the program")
-        rung.append(execution_id)
-
-    assert triggers.ring(fire, lambda: True) == 4
-    assert rung == [ids[0], *ids[2:]]
-    assert ring(triggers) == [ids[1]]
-
-
-def test_a_service_that_is_away_ends_the_pass_and_loses_no_alarm(triggers: RqTriggers) -> None:
-    past = datetime.now(UTC) - timedelta(seconds=10)
-    ids = [new_id() for _ in range(3)]
-    for number, made in enumerate(ids):
-        triggers.at(made, past + timedelta(seconds=number))
-    asked = []
-
-    def fire(execution_id: str) -> None:
-        asked.append(execution_id)
-        if execution_id == ids[1]:
-            raise StoreUnavailable("the test says so")
-
-    with pytest.raises(StoreUnavailable):
-        triggers.ring(fire, lambda: True)
-    assert asked == ids[:2]
-    assert ring(triggers) == ids[1:]
-
-
-def test_more_alarms_than_a_batch_ring_in_one_pass_unless_it_is_to_end(
-    triggers: RqTriggers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("jobrunner.queueing.rq_schedule.BATCH", 3)
-    past = datetime.now(UTC) - timedelta(seconds=10)
-    for _ in range(10):
-        triggers.at(new_id(), past)
-    rung: list[str] = []
-    assert triggers.ring(rung.append, lambda: len(rung) < 4) == 4
-    assert triggers.ring(rung.append, lambda: True) == 6
-    assert len(set(rung)) == 10
-
-
-# --------------------------------------------------------------------------------------------------- leadership
-
-
-@pytest.mark.services
-def test_one_of_two_schedulers_leads(redis: Redis, farm_id: str) -> None:
-    first, second = Leadership(redis, farm_id, "first"), Leadership(redis, farm_id, "second")
-    assert first.hold()
-    assert not second.hold()
-    assert first.hold()
-    assert 0 < redis.ttl(names.leader_key(farm_id)) <= Leadership.TTL_SECONDS
-
-
-@pytest.mark.services
-def test_a_lead_that_is_given_up_is_taken_at_once_and_only_its_holder_can_give_it_up(
-    redis: Redis, farm_id: str
-) -> None:
-    first, second = Leadership(redis, farm_id, "first"), Leadership(redis, farm_id, "second")
-    first.hold()
-    second.release()
-    assert not second.hold()
-    first.release()
-    assert second.hold()
-    assert not first.hold()
-
-
-@pytest.mark.services
-def test_a_lead_that_is_not_refreshed_goes_to_another(
-    redis: Redis, farm_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Leadership, "TTL_SECONDS", 1)
-    first, second = Leadership(redis, farm_id, "first"), Leadership(redis, farm_id, "second")
-    assert first.hold()
-    deadline = time.monotonic() + 3
-    while not second.hold():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert not first.hold()
-
-
-@pytest.mark.services
-def test_two_farms_have_a_leader_each(redis: Redis, farm_id: str) -> None:
-    assert Leadership(redis, farm_id, "first").hold()
-    assert Leadership(redis, f"{farm_id}-other", "second").hold()

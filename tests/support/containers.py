@@ -15,6 +15,11 @@ SAYS_BYE = ("sh", "-c", "trap 'echo bye; exit 0' TERM; echo up; while :; do slee
 IGNORES_SIGTERM = ("sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.1; done")
 
 
+# Prints the numbers from 1 on, to both streams, until SIGUSR1 comes; then "end". See `tell_to_end`.
+_STEP = "i=$((i+1)); echo $i; echo $i >&2; sleep 0.05"
+COUNTS_ON = ("sh", "-c", f"trap 'over=1' USR1; while [ -z \"$over\" ]; do {_STEP}; done; echo end")
+
+
 def counts_to(number: int) -> tuple[str, ...]:
     """A command that prints the numbers from 1 on, ten a second, on both streams in turn."""
     step = "echo $i; echo $i >&2; sleep 0.1"
@@ -41,3 +46,23 @@ def container_ids(farm: Farm) -> set[str]:
     """The ids of all containers of a farm."""
     with containers_of(farm) as found:
         return {str(container.id) for container in found}
+
+
+def tell_to_end(farm: Farm, container_id: str) -> None:
+    """Have a container that counts on come to its end."""
+    with containers_of(farm) as found:
+        (container,) = [container for container in found if container.id == container_id]
+        container.kill(signal="SIGUSR1")
+
+
+def wait_for_exit(farm: Farm, container_id: str) -> None:
+    """Return when the container has ended."""
+    with containers_of(farm) as found:
+        (container,) = [container for container in found if container.id == container_id]
+        container.wait(timeout=20)
+
+
+def counted_on(stdout: bytes, stderr: bytes) -> bool:
+    """Whether this is all that such a container has printed, once and in order."""
+    *numbers, end = stdout.splitlines(keepends=True)
+    return end == b"end\n" and b"".join(numbers) == stderr == counted_to(len(numbers)) != b""

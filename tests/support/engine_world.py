@@ -16,6 +16,7 @@ from jobrunner.domain.events import Event
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.ports import Fragment, Store, Stream
 from jobrunner.domain.specs import JobSpec
+from jobrunner.domain.states import State
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.follow import read
 from jobrunner.engine.node import ThisNode
@@ -26,6 +27,7 @@ from jobrunner.errors import QueueUnavailable
 from jobrunner.executors.fake import FakeEngine, FakeExecutor, Script
 from jobrunner.settings import Settings
 from jobrunner.wiring import mongo_store
+from tests.support.farm import wait_until
 from tests.support.port_faults import Trouble
 
 IMAGE = "busybox:test"
@@ -195,6 +197,14 @@ class World:
     def run_in_background(self, node: ThisNode, execution_id: str) -> Future[RunEnd]:
         """Run an execution in a thread of its own."""
         return self.threads.submit(run_execution, node, execution_id)
+
+    def running(self, command: str = "run-on", **spec: Any) -> tuple[Execution, ThisNode, Future[RunEnd]]:
+        """A job whose container runs: its execution, the node, and the run."""
+        execution, node = self.submit(command, **spec), self.node()
+        run = self.run_in_background(node, execution.id)
+        wait_until(lambda: self.engine.starts[execution.id], 5, "its container is started")
+        wait_until(lambda: self.get(execution).state is State.RUNNING, 5, "it is known to run")
+        return self.get(execution), node, run
 
     def get(self, execution: Execution | str) -> Execution:
         """The execution as it is stored now."""

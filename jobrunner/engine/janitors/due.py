@@ -18,9 +18,9 @@ def fire_overdue(farm: Farm) -> None:
     before = farm.clock.now() - timedelta(seconds=GRACE_SECONDS)
     after_id = None
     while batch := farm.store.executions.waiting(State.SCHEDULED, before, after_id, BATCH):
-        for execution in batch:
-            fire(farm, execution.id)
-            farm.announce(Repaired(execution.id, janitor="due", what="its alarm did not go off"))
-        after_id = batch[-1].id
+        for execution_id in batch:
+            fire(farm, execution_id)
+            farm.announce(Repaired(execution_id, janitor="due", what="its alarm did not go off"))
+        after_id = batch[-1]
         if farm.stopping.is_set():
             return

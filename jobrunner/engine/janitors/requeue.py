@@ -21,11 +21,11 @@ def requeue(farm: Farm) -> None:
     before = farm.clock.now() - timedelta(seconds=SETTLE_SECONDS)
     after_id = None
     while batch := farm.store.executions.waiting(State.ENQUEUED, before, after_id, BATCH):
-        has_message = farm.queue.has_message([execution.id for execution in batch])
-        for execution in batch:
-            if not has_message[execution.id]:
-                send(farm, execution)
-                farm.announce(Repaired(execution.id, janitor="requeue", what="it had no message"))
-        after_id = batch[-1].id
+        has_message = farm.queue.has_message(batch)
+        for execution_id in batch:
+            if not has_message[execution_id]:
+                send(farm, execution_id)
+                farm.announce(Repaired(execution_id, janitor="requeue", what="it had no message"))
+        after_id = batch[-1]
         if farm.stopping.is_set():
             return

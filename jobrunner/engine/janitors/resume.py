@@ -1,7 +1,11 @@
-"""Take up what this node holds in MongoDB but does not run: what a worker left that crashed or handed over."""
+"""Take up what this node holds in MongoDB but does not run: what a worker left that crashed or handed over.
+
+And let go of what it runs but does not hold any more: it was silent for too long, was given up, and is back.
+"""
 
 from __future__ import annotations
 
+from jobrunner.engine.janitors.reap import reap_execution
 from jobrunner.engine.node import ThisNode
 
 BATCH = 1000
@@ -22,9 +26,12 @@ class Resume:
         return len(held)
 
     def now_and_then(self) -> None:
-        """Send a message for what was not running here at the last look, and is not now."""
+        """Send a message for what was not running here at the last look, and is not now; end what was given up."""
         running = {run.execution_id for run in self._node.runs()}
-        idle = self._held() - running
+        held = self._held()
+        for execution_id in running - held:
+            reap_execution(self._node, execution_id)
+        idle = held - running
         for execution_id in idle & self._seen:
             self._node.farm.queue.push(execution_id, node=self._node.name)
         self._seen = idle

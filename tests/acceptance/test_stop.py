@@ -1,0 +1,114 @@
+"""Stopping through the API, at every stage; and time limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.containers import IGNORES_SIGTERM, SAYS_BYE
+from tests.support.farm import Farm, wait_until
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture(scope="module")
+def small_farm(make_farm: Any) -> Iterator[Farm]:
+    """A farm whose worker has one slot, and may be ended."""
+    farm = make_farm(slots=1)
+    farm.start_all("one")
+    yield farm
+    farm.end_all()
+
+
+def stop(farm: Farm, accepted: dict[str, Any], what: str = "executionUrl") -> dict[str, Any]:
+    answer = farm.http.post(f"{accepted[what].rstrip('/')}/stop/", timeout=10)
+    assert answer.status_code == 200, answer.text
+    stopped: dict[str, Any] = answer.json()
+    return stopped
+
+
+def printed(farm: Farm, accepted: dict[str, Any], text: bytes) -> None:
+    wait_until(lambda: farm.output(accepted, "stdout") == text, 15, f"it has printed {text!r}")
+
+
+def test_a_running_execution_gets_sigterm_and_its_last_words_are_kept(farm: Farm) -> None:
+    accepted = farm.post_job(*SAYS_BYE)
+    printed(farm, accepted, b"up\n")
+    stop(farm, accepted)
+    ended = farm.wait_for_end(accepted, seconds=5)
+    assert (ended["status"], ended["exitCode"]) == ("stopped", 0)
+    assert farm.output(accepted, "stdout") == b"up\nbye\n"
+
+
+def test_what_ignores_sigterm_is_killed_after_its_grace(farm: Farm) -> None:
+    accepted = farm.post_job(*IGNORES_SIGTERM, stopGrace=1)
+    printed(farm, accepted, b"up\n")
+    stop(farm, accepted)
+    ended = farm.wait_for_end(accepted, seconds=8)
+    assert (ended["status"], ended["exitCode"]) == ("stopped", 137)
+
+
+def test_stopping_twice_and_stopping_what_is_over_changes_nothing(farm: Farm) -> None:
+    accepted = farm.post_job(*SAYS_BYE)
+    printed(farm, accepted, b"up\n")
+    for _ in range(3):
+        stop(farm, accepted)
+    ended = farm.wait_for_end(accepted)
+    stop(farm, accepted)
+    assert farm.execution(accepted) == ended
+    done = farm.post_job("true")
+    farm.wait_for_status(done, "done")
+    stop(farm, done)
+    assert farm.execution(done)["status"] == "done"
+
+
+def test_stopping_a_job_stops_what_it_runs_and_its_retries(farm: Farm) -> None:
+    accepted = farm.post_job(*SAYS_BYE, retries=5)
+    printed(farm, accepted, b"up\n")
+    stop(farm, accepted, "jobUrl")
+    assert farm.wait_for_end(accepted)["status"] == "stopped"
+    job = farm.http.get(accepted["jobUrl"], timeout=10).json()["job"]
+    assert job["executionCount"] == 1
+    assert job["stoppedAt"] is not None
+
+
+def test_what_waits_on_the_queue_is_stopped_at_once_and_never_starts(small_farm: Farm) -> None:
+    blocking = small_farm.post_job(*SAYS_BYE)
+    printed(small_farm, blocking, b"up\n")
+    waiting = small_farm.post_job("echo", "never")
+    stop(small_farm, waiting)
+    ended = small_farm.execution(waiting)
+    assert (ended["status"], ended["metadata"]["container_id"]) == ("stopped", None)
+    stop(small_farm, blocking)
+    small_farm.wait_for_end(blocking)
+    after = small_farm.post_job("echo", "after")
+    small_farm.wait_for_status(after, "done")
+    assert small_farm.execution(waiting) == ended
+    assert small_farm.output(waiting, "stdout") == b""
+
+
+def test_a_stop_while_the_worker_is_down_is_carried_out_when_it_is_back(small_farm: Farm) -> None:
+    accepted = small_farm.post_job(*SAYS_BYE)
+    printed(small_farm, accepted, b"up\n")
+    small_farm.end("one")
+    stop(small_farm, accepted)
+    assert small_farm.execution(accepted)["status"] == "running"
+    small_farm.start_worker("one")
+    ended = small_farm.wait_for_end(accepted, seconds=10)
+    assert (ended["status"], ended["exitCode"]) == ("stopped", 0)
+    assert small_farm.output(accepted, "stdout") == b"up\nbye\n"
+
+
+def test_what_runs_too_long_is_timedout_with_its_output(farm: Farm) -> None:
+    accepted = farm.post_job(*SAYS_BYE, timeout=1)
+    ended = farm.wait_for_end(accepted, seconds=10)
+    assert (ended["status"], ended["cause"]) == ("timedout", "timeout")
+    assert "longer than its timeout of 1 s" in ended["error"]
+    assert farm.output(accepted, "stdout") == b"up\nbye\n"
+
+
+def test_what_ends_within_its_timeout_is_done(farm: Farm) -> None:
+    accepted = farm.post_job("sh", "-c", "sleep 0.5; echo in time", timeout=20)
+    assert farm.wait_for_end(accepted)["status"] == "done"

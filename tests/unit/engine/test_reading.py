@@ -1,0 +1,155 @@
+"""Reading: queries check every identifier, and output is read in pieces, also while it is being written."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from jobrunner.domain.identifiers import new_id
+from jobrunner.domain.ports import Chunk, Stream
+from jobrunner.domain.states import State
+from jobrunner.engine import follow, queries
+from jobrunner.engine.fire import fire
+from jobrunner.engine.run import run_execution
+from jobrunner.errors import InvalidRequest, NotFound
+from tests.support.engine_world import TASK, World, err, out
+from tests.support.farm import wait_until
+
+
+@pytest.fixture(autouse=True)
+def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "LOOK_SECONDS", 0.001)
+
+
+def store_output(world: World, execution_id: str, *contents: bytes) -> None:
+    for number, content in enumerate(contents):
+        cursor = {Stream.STDOUT: len(content), Stream.STDERR: 1}
+        world.store.output.append(Chunk(execution_id, number, (out(content), err(b"x")), cursor, "writer"))
+
+
+# ------------------------------------------------------------------------------------------------------- follow
+
+
+@pytest.mark.parametrize(
+    ("offset", "expected"), [(0, b"aabbcc"), (1, b"abbcc"), (2, b"bbcc"), (5, b"c"), (6, b""), (99, b"")]
+)
+def test_output_is_read_from_an_offset(world: World, offset: int, expected: bytes) -> None:
+    execution = world.submit()
+    store_output(world, execution.id, b"aa", b"bb", b"cc")
+    assert b"".join(follow.read(world.farm(), execution.id, Stream.STDOUT, offset)) == expected
+
+
+def test_more_output_than_a_batch_is_read_whole(world: World) -> None:
+    execution = world.submit()
+    for count in (follow.BATCH - 1, follow.BATCH, follow.BATCH + 1, 3 * follow.BATCH):
+        execution = world.submit()
+        store_output(world, execution.id, *[b"%d " % n for n in range(count)])
+        assert world.output(execution) == b"".join(b"%d " % n for n in range(count))
+        assert world.output(execution, Stream.STDERR) == b"x" * count
+
+
+def test_following_brings_what_is_written_and_ends_with_the_execution(world: World) -> None:
+    execution = world.submit("run-on")
+    run = world.run_in_background(world.node(), execution.id)
+    wait_until(lambda: world.engine.starts[execution.id], 5, "it runs")
+    got: list[bytes] = []
+    following = threading.Thread(
+        target=lambda: got.extend(follow.read(world.farm(), execution.id, Stream.STDOUT, follow=True))
+    )
+    following.start()
+    world.engine.run_on(execution.id, out(b"more\n"))
+    world.engine.exit(execution.id, 0)
+    run.result(5)
+    following.join(5)
+    assert not following.is_alive()
+    assert b"".join(got) == b"up\nmore\n"
+
+
+def test_following_gives_its_caller_a_turn_while_nothing_is_written(world: World) -> None:
+    execution = world.submit()
+    pieces = follow.read(world.farm(), execution.id, Stream.STDOUT, follow=True)
+    assert [next(pieces) for _ in range(5)] == [b""] * 5
+
+
+def test_following_ends_when_the_process_is_to_end(world: World) -> None:
+    farm = world.farm()
+    pieces = follow.read(farm, world.submit().id, Stream.STDOUT, follow=True)
+    next(pieces)
+    farm.stopping.set()
+    assert list(pieces) in ([], [b""])
+
+
+# ------------------------------------------------------------------------------------------------------ queries
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda farm, e: queries.task(farm, "no-such-task"),
+        lambda farm, e: queries.job(farm, TASK, new_id()),
+        lambda farm, e: queries.job(farm, "other", e.job_id),
+        lambda farm, e: queries.execution(farm, TASK, e.job_id, new_id()),
+        lambda farm, e: queries.execution(farm, TASK, new_id(), e.id),
+        lambda farm, e: queries.execution(farm, "other", e.job_id, e.id),
+        lambda farm, e: queries.any_execution(farm, new_id()),
+        lambda farm, e: queries.tasks(farm, 2),
+    ],
+)
+def test_what_is_not_there_or_not_where_it_is_looked_for_is_not_found(world: World, ask: Callable[..., object]) -> None:
+    execution = world.submit()
+    with pytest.raises(NotFound):
+        ask(world.farm(), execution)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda farm, e: queries.task(farm, "a/b"),
+        lambda farm, e: queries.job(farm, TASK, "x"),
+        lambda farm, e: queries.job(farm, "-x", e.job_id),
+        lambda farm, e: queries.execution(farm, TASK, e.job_id, "x"),
+        lambda farm, e: queries.any_execution(farm, ""),
+    ],
+)
+def test_what_cannot_be_an_id_is_invalid(world: World, ask: Callable[..., object]) -> None:
+    execution = world.submit()
+    with pytest.raises(InvalidRequest):
+        ask(world.farm(), execution)
+
+
+def test_an_id_may_be_written_in_capitals(world: World) -> None:
+    execution = world.submit()
+    assert queries.execution(world.farm(), TASK, execution.job_id.upper(), execution.id.upper()).id == execution.id
+
+
+def test_the_last_execution_of_a_cron_is_the_one_that_started_last(world: World) -> None:
+    tick = world.submit(cron="* * * * *")
+    job = queries.job(world.farm(), TASK, tick.job_id)
+    assert queries.last_execution(world.farm(), job).id == tick.id
+    world.clock.move(60)
+    fire(world.farm(), tick.id)
+    assert queries.newest_execution(world.farm(), job) != world.get(tick)
+    assert queries.last_execution(world.farm(), job) == world.get(tick)
+
+
+def test_the_tail_of_the_output_says_whether_it_is_all(world: World) -> None:
+    execution = world.submit()
+    run_execution(world.node(), execution.id)
+    whole = queries.output_tail(world.farm(), execution, 100)
+    assert (whole.stdout, whole.stderr, whole.is_whole) == (b"one\nthree\n", b"two\n", True)
+    cut = queries.output_tail(world.farm(), execution, 3)
+    assert (cut.stdout, cut.stderr, cut.is_whole) == (b"ee\n", b"wo\n", False)
+
+
+def test_pages_say_whether_there_is_another(world: World) -> None:
+    for _ in range(5):
+        world.clock.move(1)
+        world.submit()
+    farm = world.farm(page_size=2)
+    pages = [queries.executions(farm, number) for number in (1, 2, 3, 4)]
+    assert [(len(found), has_next) for found, has_next in pages] == [(2, True), (2, True), (1, False), (0, False)]
+    assert queries.executions(farm, 1, [State.DONE]) == ([], False)
+    assert len(queries.executions(farm, 1, [State.ENQUEUED], TASK)[0]) == 2
+    assert queries.executions(farm, 1, (), "other") == ([], False)
