@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 import uuid
 
 from jobrunner.errors import Fault, InvalidRequest
 
 TASK_ID_LENGTH = 255
+_WORD = re.compile(r"[^\W_]+")
 
 
 def new_id() -> str:
@@ -38,6 +40,11 @@ def check_task_id(value: str) -> str:
     if reason:
         raise InvalidRequest(Fault("taskId", reason))
     return value
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a task id, or of a query for some: runs of letters and digits, whatever their case; each once."""
+    return list(dict.fromkeys(_WORD.findall(unicodedata.normalize("NFKC", text).casefold())))
 
 
 def _task_id_fault(value: str) -> str:

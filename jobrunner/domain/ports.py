@@ -5,7 +5,7 @@ Every method may raise the ServiceUnavailable of its service (StoreUnavailable, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, StrEnum
@@ -91,6 +91,12 @@ class TaskStore(Protocol):
     def page(self, number: int, per_page: int) -> Page[Task]:
         """A page of all tasks, the oldest first; an empty one past the end."""
 
+    def search(self, words: Sequence[str], number: int, per_page: int) -> Page[Task]:
+        """A page of the tasks whose ids have all of these words (`words_of`), the oldest first."""
+
+    def count(self) -> int:
+        """About how many tasks there are: an estimate that costs the same however many they are."""
+
 
 class JobStore(Protocol):
     """Jobs."""
@@ -112,6 +118,9 @@ class JobStore(Protocol):
 
     def ids_of_task(self, task_id: str, after: str | None, limit: int) -> list[str]:
         """The ids of a task's jobs, the oldest first, those after job `after`, at most `limit`."""
+
+    def count(self) -> int:
+        """About how many jobs there are: an estimate that costs the same however many they are."""
 
 
 class ExecutionStore(Protocol):
@@ -136,9 +145,17 @@ class ExecutionStore(Protocol):
         """A page of a job's executions, the newest first."""
 
     def page(
-        self, number: int, per_page: int, states: Iterable[State] = (), task_id: str | None = None
+        self,
+        number: int,
+        per_page: int,
+        states: Iterable[State] = (),
+        task_id: str | None = None,
+        *,
+        job_id: str | None = None,
+        node: str | None = None,
+        since: datetime | None = None,
     ) -> list[Execution]:
-        """A page of all executions, the newest first, of some states or one task only.
+        """A page of all executions, the newest first; only those of some states, a task, a job, a node, or made since.
 
         One more than `per_page` is returned where there is a next page.
         """
@@ -146,14 +163,23 @@ class ExecutionStore(Protocol):
     def last_of_job(self, job_id: str) -> Execution | None:
         """The newest execution of a job."""
 
+    def next_of_job(self, job_id: str) -> Execution | None:
+        """The first attempt of a job that waits for its time, the earliest of them."""
+
+    def next_scheduled(self, limit: int) -> list[Execution]:
+        """The executions that wait for their time, the earliest first."""
+
+    def count_scheduled(self) -> int:
+        """How many executions wait for their time."""
+
     def open_of_job(self, job_id: str, limit: int) -> list[Execution]:
         """The executions of a job that have not ended, the oldest first."""
 
     def held_by(self, node: str, limit: int) -> list[Execution]:
         """The executions that are pulling or running on a node."""
 
-    def waiting(self, state: State, before: datetime, after_id: str | None, limit: int) -> list[Execution]:
-        """Executions that wait in this state, due or enqueued before an instant, by id, those after `after_id`."""
+    def waiting(self, state: State, before: datetime, after_id: str | None, limit: int) -> list[str]:
+        """The ids of those that wait in this state, due or enqueued before an instant, in order, after `after_id`."""
 
     def on_silent_nodes(self, silent: Iterable[str], limit: int) -> list[Execution]:
         """The executions that are pulling or running on one of these nodes."""

@@ -80,6 +80,17 @@ def next_instant(cron: str, timezone: str, after: datetime) -> datetime:
     return following.astimezone(UTC)
 
 
+def next_instants(spec: JobSpec, after: datetime, count: int) -> list[datetime]:
+    """The next instants of a job's cron that are later than `after` and not after its expiration, at most `count`."""
+    found: list[datetime] = []
+    while spec.cron is not None and len(found) < count:
+        after = next_instant(spec.cron, spec.timezone, after)
+        if spec.expires_at is not None and after > spec.expires_at:
+            break
+        found.append(after)
+    return found
+
+
 def _is_of_every_hour(cron: str) -> bool:
     _, hours, *_ = croniter.expand(cron)[0]
     return bool(hours == ["*"])

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from jobrunner.domain.executions import Execution, Job, Node, Page, Task
-from jobrunner.domain.identifiers import check_task_id, check_uuid
+from jobrunner.domain.identifiers import check_task_id, check_uuid, words_of
 from jobrunner.domain.ports import Stream
+from jobrunner.domain.schedules import next_instants
 from jobrunner.domain.states import State
 from jobrunner.engine.farm import Farm
-from jobrunner.errors import NotFound
+from jobrunner.errors import Fault, InvalidRequest, NotFound
 
 JOBS_PER_PAGE = 1000
 EXECUTIONS_PER_PAGE = 20  # of a job
+NEXT_TIMES = 5
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,20 @@ class OutputTail:
 def tasks(farm: Farm, page: int) -> Page[Task]:
     """A page of all tasks, the oldest first. Raises NotFound past the end."""
     found = farm.store.tasks.page(page, farm.settings.page_size)
+    if page > found.pages:
+        raise NotFound("page", str(page))
+    return found
+
+
+def search(farm: Farm, query: str, page: int) -> Page[Task]:
+    """A page of the tasks whose ids have all words of the query, the oldest first.
+
+    Raises InvalidRequest where the query has no word, NotFound past the end.
+    """
+    words = words_of(query)
+    if not words:
+        raise InvalidRequest(Fault("query", "must have a word: letters or digits of a task id"))
+    found = farm.store.tasks.search(words, page, farm.settings.page_size)
     if page > found.pages:
         raise NotFound("page", str(page))
     return found
@@ -103,6 +120,16 @@ def executions_of_job(farm: Farm, job: Job, page: int) -> list[Execution]:
     return farm.store.executions.page_of_job(job.id, page, EXECUTIONS_PER_PAGE)
 
 
+def next_times(farm: Farm, job: Job) -> list[datetime]:
+    """When the job starts by itself: the next NEXT_TIMES of its cron, or the one time that it still waits for."""
+    if job.stopped_at is not None:
+        return []
+    if job.spec.cron is not None:
+        return next_instants(job.spec, farm.clock.now(), NEXT_TIMES)
+    waiting = farm.store.executions.next_of_job(job.id)
+    return [waiting.due_at] if waiting is not None and waiting.due_at is not None else []
+
+
 def output_tail(farm: Farm, execution: Execution, limit_bytes: int) -> OutputTail:
     """The end of what an execution has written, at most `limit_bytes` of each stream."""
     last = farm.store.output.last(execution.id)
@@ -116,11 +143,18 @@ def output_tail(farm: Farm, execution: Execution, limit_bytes: int) -> OutputTai
 
 
 def executions(
-    farm: Farm, page: int, states: Iterable[State] = (), task_id: str | None = None
+    farm: Farm,
+    page: int,
+    states: Iterable[State] = (),
+    task_id: str | None = None,
+    *,
+    job_id: str | None = None,
+    node: str | None = None,
+    since: datetime | None = None,
 ) -> tuple[list[Execution], bool]:
-    """A page of all executions, the newest first, and whether there is a next one."""
+    """A page of all executions, or of those that are asked for, the newest first, and whether there is a next one."""
     per_page = farm.settings.page_size
-    found = farm.store.executions.page(page, per_page, states, task_id)
+    found = farm.store.executions.page(page, per_page, states, task_id, job_id=job_id, node=node, since=since)
     return found[:per_page], len(found) > per_page
 
 

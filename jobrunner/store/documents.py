@@ -11,6 +11,7 @@ from mongoengine import (
     EmbeddedDocumentListField,
     FloatField,
     IntField,
+    ListField,
     LongField,
     MapField,
     StringField,
@@ -24,11 +25,15 @@ class TaskDocument(Document):
     created_at = DateTimeField(required=True)
     modified_at = DateTimeField(required=True)
     jobs_count = IntField(default=0)
+    words = ListField(StringField())  # of its id
 
     meta = {  # noqa: RUF012 - mongoengine's own form
         "collection": "tasks",
         "auto_create_index": False,
-        "indexes": [("created_at", "id")],  # TaskStore.page
+        "indexes": [
+            ("created_at", "id"),  # TaskStore.page
+            ("words", "created_at", "id"),  # TaskStore.search
+        ],
     }
 
 
@@ -94,11 +99,17 @@ class ExecutionDocument(Document):
         "collection": "executions",
         "auto_create_index": False,
         "indexes": [
-            ("job_id", "-created_at", "-id"),  # page_of_job, last_of_job, open_of_job
-            ("state", "id"),  # waiting
+            ("job_id", "-created_at", "-id"),  # page_of_job, page of one job, last_of_job, open_of_job
+            ("state", "id"),  # waiting, count_scheduled
             ("state", "-created_at", "-id"),  # page by state
             ("-created_at", "-id"),  # page of all
             ("task_id", "-created_at", "-id"),  # page of one task
+            {  # page of one node
+                "fields": ["node", "-created_at", "-id"],
+                "partialFilterExpression": {"node": {"$exists": True}},
+            },
+            {"fields": ["job_id", "due_at", "id"], "partialFilterExpression": {"state": "scheduled"}},  # next_of_job
+            {"fields": ["due_at", "id"], "partialFilterExpression": {"state": "scheduled"}},  # next_scheduled
             ("node", "state"),  # held_by, on_silent_nodes, stop_wishes
             {"fields": ["owes_retry"], "partialFilterExpression": {"owes_retry": True}},  # owing_retry
             {"fields": ["owed_deliveries.id"], "sparse": True},  # owing_deliveries

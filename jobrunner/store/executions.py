@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from mongoengine import NotUniqueError, Q, QuerySet
+from mongoengine import NotUniqueError, QuerySet
 from pymongo.errors import DuplicateKeyError
 
 from jobrunner.domain.executions import Execution
@@ -56,20 +56,45 @@ class MongoExecutions:
         return _list(found.skip((number - 1) * per_page), per_page)
 
     def page(
-        self, number: int, per_page: int, states: Iterable[State] = (), task_id: str | None = None
+        self,
+        number: int,
+        per_page: int,
+        states: Iterable[State] = (),
+        task_id: str | None = None,
+        *,
+        job_id: str | None = None,
+        node: str | None = None,
+        since: datetime | None = None,
     ) -> list[Execution]:
-        """A page of all executions, the newest first, of some states or one task; one more if there is a next."""
-        query = Q()
-        if states:
-            query &= Q(state__in=[state.value for state in states])
-        if task_id is not None:
-            query &= Q(task_id=task_id)
-        found = ExecutionDocument.objects(query).order_by("-created_at", "-id")
+        """A page of all executions, or of those that are asked for, the newest first; one more if there is a next."""
+        wanted = {
+            "state__in": [state.value for state in states] or None,
+            "task_id": task_id,
+            "job_id": job_id,
+            "node": node,
+            "created_at__gte": since,
+        }
+        query = {name: value for name, value in wanted.items() if value is not None}
+        found = ExecutionDocument.objects(**query).order_by("-created_at", "-id")
         return _list(found.skip((number - 1) * per_page), per_page + 1)
 
     def last_of_job(self, job_id: str) -> Execution | None:
         """The newest execution of a job."""
         return _first(ExecutionDocument.objects(job_id=job_id).order_by("-created_at", "-id"))
+
+    def next_of_job(self, job_id: str) -> Execution | None:
+        """The first attempt of a job that waits for its time, the earliest of them."""
+        waiting = ExecutionDocument.objects(job_id=job_id, state=State.SCHEDULED.value, attempt=1)
+        return _first(waiting.order_by("due_at", "id"))
+
+    def next_scheduled(self, limit: int) -> list[Execution]:
+        """The executions that wait for their time, the earliest first."""
+        return _list(ExecutionDocument.objects(state=State.SCHEDULED.value).order_by("due_at", "id"), limit)
+
+    def count_scheduled(self) -> int:
+        """How many executions wait for their time."""
+        with translating_errors():
+            return int(ExecutionDocument.objects(state=State.SCHEDULED.value).count())
 
     def open_of_job(self, job_id: str, limit: int) -> list[Execution]:
         """The executions of a job that have not ended, the oldest first."""
@@ -79,13 +104,14 @@ class MongoExecutions:
         """The executions that are pulling or running on a node."""
         return _list(ExecutionDocument.objects(node=node, state__in=_HELD).order_by("id"), limit)
 
-    def waiting(self, state: State, before: datetime, after_id: str | None, limit: int) -> list[Execution]:
-        """Executions that wait in this state, due or enqueued before an instant, by id, those after `after_id`."""
+    def waiting(self, state: State, before: datetime, after_id: str | None, limit: int) -> list[str]:
+        """The ids of those that wait in this state, due or enqueued before an instant, in order, after `after_id`."""
         since = {"due_at__lte": before} if state is State.SCHEDULED else {f"times__{state}__lte": before}
         query = ExecutionDocument.objects(state=state.value, **since)
         if after_id is not None:
             query = query.filter(id__gt=after_id)
-        return _list(query.order_by("id"), limit)
+        with translating_errors():
+            return list(query.order_by("id").limit(limit).scalar("id"))
 
     def on_silent_nodes(self, silent: Iterable[str], limit: int) -> list[Execution]:
         """The executions that are pulling or running on one of these nodes."""

@@ -74,6 +74,11 @@ class MongoJobs:
                 query &= Q(created_at__gt=last.created_at) | same_instant
             return list(JobDocument.objects(query).order_by("created_at", "id").limit(limit).scalar("id"))
 
+    def count(self) -> int:
+        """About how many jobs there are."""
+        with translating_errors():
+            return int(JobDocument._get_collection().estimated_document_count())
+
 
 def _job(document: JobDocument) -> Job:
     return Job(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
+from mongoengine import QuerySet
+
 from jobrunner.domain.executions import Page, Task
+from jobrunner.domain.identifiers import words_of
 from jobrunner.store.documents import TaskDocument
 from jobrunner.store.errors import translating_errors
 
@@ -22,6 +26,7 @@ class MongoTasks:
                 write_concern=SOON_ENOUGH,
                 set_on_insert__created_at=now,
                 set__modified_at=now,
+                set__words=words_of(task_id),
                 inc__jobs_count=new_jobs,
             )
 
@@ -33,10 +38,22 @@ class MongoTasks:
 
     def page(self, number: int, per_page: int) -> Page[Task]:
         """A page of all tasks, the oldest first."""
+        return _page(TaskDocument.objects, number, per_page)
+
+    def search(self, words: Sequence[str], number: int, per_page: int) -> Page[Task]:
+        """A page of the tasks whose ids have all of these words, the oldest first."""
+        return _page(TaskDocument.objects(words__all=list(words)), number, per_page)
+
+    def count(self) -> int:
+        """About how many tasks there are."""
         with translating_errors():
-            total = TaskDocument.objects.count()
-            found = TaskDocument.objects.order_by("created_at", "id").skip((number - 1) * per_page).limit(per_page)
-            return Page(tuple(map(_task, found)), number, per_page, total)
+            return int(TaskDocument._get_collection().estimated_document_count())
+
+
+def _page(query: QuerySet, number: int, per_page: int) -> Page[Task]:
+    with translating_errors():
+        found = query.order_by("created_at", "id").skip((number - 1) * per_page).limit(per_page)
+        return Page(tuple(map(_task, found)), number, per_page, total=query.count())
 
 
 def _task(document: TaskDocument) -> Task:

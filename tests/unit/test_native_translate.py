@@ -10,6 +10,7 @@ import pytest
 
 from jobrunner.api.native import translate
 from jobrunner.api.native.translate import JobView
+from jobrunner.api.native.translate_nodes import node_list
 from jobrunner.api.native.urls import Urls
 from jobrunner.domain.executions import Execution, Job, Node, Page, Task
 from jobrunner.domain.outcomes import Cause
@@ -38,9 +39,15 @@ def shown(execution: Execution, tail: OutputTail = NOTHING) -> dict[str, Any]:
     return document
 
 
-def shown_job(job: Job, newest: Execution | None = ENQUEUED, redacted_names: tuple[str, ...] = ()) -> dict[str, Any]:
+def shown_job(
+    job: Job,
+    newest: Execution | None = ENQUEUED,
+    redacted_names: tuple[str, ...] = (),
+    next_times: tuple[datetime, ...] = (),
+) -> dict[str, Any]:
     """What the API shows of the job."""
-    document: dict[str, Any] = translate.job_details(JobView(job, 1, [], newest), redacted_names, URLS)["job"]
+    view = JobView(job, 1, [], newest, next_times)
+    document: dict[str, Any] = translate.job_details(view, redacted_names, URLS)["job"]
     return document
 
 
@@ -139,23 +146,22 @@ def test_a_job_without_an_execution_can_be_shown() -> None:
     assert (metadata["enqueued_id"], metadata["retry_count"], metadata["timeout"]) == (None, 0, 5)
 
 
-WAITING = replace(ENQUEUED, state=State.SCHEDULED)
-
-
 @pytest.mark.parametrize(
-    ("job", "newest", "scheduled"),
+    ("job", "next_times", "scheduled"),
     [
-        (job(), ENQUEUED, False),
-        (job(startIn="1h"), WAITING, True),
-        (job(startIn="1h"), ENQUEUED, False),
-        (job(cron="* * * * *"), WAITING, True),
-        (job(cron="* * * * *"), ENQUEUED, True),
-        (job(retries=1), replace(WAITING, attempt=2), False),
-        (replace(job(cron="* * * * *"), stopped_at=T0), replace(ENQUEUED, state=State.STOPPED), False),
+        (job(), (), False),
+        (job(startIn="1h"), (T0,), True),
+        (job(startIn="1h"), (), False),
+        (job(cron="* * * * *"), (T0,), True),
+        (replace(job(cron="* * * * *"), stopped_at=T0), (), False),
     ],
 )
-def test_a_job_is_scheduled_while_it_is_still_to_start_by_itself(job: Job, newest: Execution, scheduled: bool) -> None:
-    assert shown_job(job, newest)["scheduled"] is scheduled
+def test_a_job_is_scheduled_while_it_is_still_to_start_by_itself(
+    job: Job, next_times: tuple[datetime, ...], scheduled: bool
+) -> None:
+    shown = shown_job(job, next_times=next_times)
+    assert shown["scheduled"] is scheduled
+    assert shown["nextTimes"] == ["2019-01-17T15:13:02.614000"] * len(next_times)
 
 
 NODE = Node("n1", "host", pid=1, slots=16, running=3, seen_at=T0, started_at=T0, engine_version="20.10")
@@ -171,7 +177,7 @@ NODE = Node("n1", "host", pid=1, slots=16, running=3, seen_at=T0, started_at=T0,
     ],
 )
 def test_a_node_is_up_silent_or_stopped(node: Node, seconds_later: int, state: str) -> None:
-    (item,) = translate.node_list([node], T0 + timedelta(seconds=seconds_later), silent_seconds=30.0)["items"]
+    (item,) = node_list([node], T0 + timedelta(seconds=seconds_later), silent_seconds=30.0)["items"]
     assert item == {
         "name": "n1",
         "machine": "host",

@@ -17,13 +17,19 @@ LOG_BYTES = 64 * 1024
 
 @route("GET", "/executions")
 def list_executions() -> Document:
-    """A page of all executions, the newest first; ?status=running,failed&task=<task id> for some of them."""
-    farm, page, states = current_farm(), query.page(), query.states()
-    task_id = request.args.get("task")
-    found, has_next = queries.executions(farm, page, states, check_task_id(task_id) if task_id else None)
-    chosen_by = {"status": ",".join(states) or None, "task": task_id or None}
+    """A page of all executions, the newest first; ?status=running,failed&task=&node=&since= for some of them."""
+    farm, page, states, since = current_farm(), query.page(), query.states(), query.since()
+    task_id, node = (request.args.get(name) or None for name in ("task", "node"))
+    task_id = check_task_id(task_id) if task_id else None
+    found, has_next = queries.executions(farm, page, states, task_id, node=node, since=since)
+    chosen_by = {
+        "status": ",".join(states) or None,
+        "task": task_id,
+        "node": node,
+        "since": request.args.get("since") or None,
+    }
     urls = urls_for_request(farm.settings)
-    return translate.execution_page(found, page, farm.settings.page_size, has_next, urls, **chosen_by)
+    return translate.execution_page(found, page, farm.settings.page_size, has_next, urls, urls.executions, **chosen_by)
 
 
 @route("GET", "/executions/<execution_id>")

@@ -11,6 +11,7 @@ from jobrunner.api.native.urls import urls_for_request
 from jobrunner.api.request_body import body
 from jobrunner.domain.identifiers import check_task_id, check_uuid
 from jobrunner.engine import cancel, queries
+from jobrunner.engine.rerun import rerun
 from jobrunner.engine.submit import resubmit
 
 LOG_BYTES_IN_A_LIST = 4 * 1024
@@ -35,8 +36,28 @@ def show_job(task_id: str, job_id: str) -> Document:
         page,
         [(execution, queries.output_tail(farm, execution, LOG_BYTES_IN_A_LIST)) for execution in executions],
         newest=queries.newest_execution(farm, job),
+        next_times=queries.next_times(farm, job),
     )
     return translate.job_details(view, farm.settings.redacted_names, urls_for_request(farm.settings))
+
+
+@route("GET", f"{JOB}/executions")
+def list_executions_of_job(task_id: str, job_id: str) -> Document:
+    """A page of all executions of the job, the newest first."""
+    farm, page = current_farm(), query.page()
+    job = queries.job(farm, task_id, job_id)
+    found, has_next = queries.executions(farm, page, job_id=job.id)
+    urls = urls_for_request(farm.settings)
+    list_url = f"{urls.job(task_id, job.id)}/executions"
+    return translate.execution_page(found, page, farm.settings.page_size, has_next, urls, list_url)
+
+
+@route("POST", f"{JOB}/retry")
+def rerun_job(task_id: str, job_id: str) -> Document:
+    """Run the job once more, now."""
+    farm = current_farm()
+    taken = rerun(farm, queries.job(farm, task_id, job_id))
+    return translate.accepted(taken, urls_for_request(farm.settings))
 
 
 @route("POST", f"{JOB}/stop")

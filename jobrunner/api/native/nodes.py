@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from jobrunner.api.context import current_farm
-from jobrunner.api.native import translate
 from jobrunner.api.native.routing import route
 from jobrunner.api.native.translate import Document
+from jobrunner.api.native.translate_nodes import node_list
 from jobrunner.engine import queries
 
 
@@ -13,4 +13,4 @@ from jobrunner.engine import queries
 def list_nodes() -> Document:
     """All nodes that ever were."""
     farm = current_farm()
-    return translate.node_list(queries.nodes(farm), farm.clock.now(), farm.settings.node_silent_seconds)
+    return node_list(queries.nodes(farm), farm.clock.now(), farm.settings.node_silent_seconds)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import NoReturn
 
 from flask import request
 
+from jobrunner.domain.schedules import parse_instant
 from jobrunner.domain.states import State
 from jobrunner.errors import Fault, InvalidRequest
 
@@ -14,6 +16,7 @@ LAST_PAGE = 1_000_000
 LARGEST_OFFSET = 2**53
 _FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}
 _DIGITS = re.compile(r"[0-9]{1,16}")
+_UNIX_SECONDS = re.compile(r"[0-9]{1,16}(\.[0-9]{1,9})?")
 
 
 def page() -> int:
@@ -39,6 +42,22 @@ def states() -> list[State]:
     if unknown is not None:
         _refuse("status", f"must be one or more of {', '.join(State)}, parted by commas, not {unknown!r}")
     return [State(name) for name in dict.fromkeys(names)]
+
+
+def since() -> datetime | None:
+    """?since=, an instant: ISO 8601 (UTC where it names no zone), or UNIX seconds."""
+    text = request.args.get("since")
+    if not text:
+        return None
+    try:
+        return parse_instant(float(text)) if _UNIX_SECONDS.fullmatch(text) else _iso_instant(text)
+    except (ValueError, OverflowError):
+        _refuse("since", "must be a time such as 2026-05-01T12:00:00Z, or UNIX seconds ('+' is written %2B in a URL)")
+
+
+def _iso_instant(text: str) -> datetime:
+    instant = datetime.fromisoformat(text)
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def _whole_number(name: str, default: int, lowest: int, highest: int) -> int:

@@ -23,6 +23,14 @@ def list_tasks() -> Document:
     return translate.task_page(queries.tasks(farm, query.page()), urls_for_request(farm.settings))
 
 
+@route("GET", "/search")
+def search_tasks() -> Document:
+    """A page of the tasks whose ids have all words of ?query=."""
+    farm, query_text = current_farm(), request.args.get("query", "")
+    found = queries.search(farm, query_text, query.page())
+    return translate.search_page(found, query_text, urls_for_request(farm.settings))
+
+
 @route("POST", TASK)
 def enqueue_job(task_id: str) -> Document:
     """Make a job of the task, and start it or schedule it."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
+from jobrunner.api.native.times import iso
 from jobrunner.api.native.translate_hooks import notify_document, webhooks_document
 from jobrunner.api.native.urls import Urls, with_query
-from jobrunner.domain.executions import Execution, Job, Node, Page, Task
+from jobrunner.domain.executions import Execution, Job, Page, Task
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.redaction import redact
 from jobrunner.domain.states import State
@@ -28,27 +29,39 @@ SAYS_ENOUGH = frozenset({None, Cause.SUCCESS, Cause.EXIT_CODE, Cause.STOPPED})  
 
 @dataclass(frozen=True)
 class JobView:
-    """A job as its details show it: a page of its executions, each with the end of its output, and the newest."""
+    """A job as its details show it: a page of its executions, each with the end of its output, and the newest.
+
+    `next_times`: when it is to start by itself; none: it is not.
+    """
 
     job: Job
     page: int
     executions: Sequence[tuple[Execution, OutputTail]]
     newest: Execution | None
+    next_times: Sequence[datetime]
 
 
 # ----------------------------------------------------------------------------------------------------- tasks
 
 
 def task_page(page: Page[Task], urls: Urls) -> Document:
-    """A page of tasks."""
-    has_next = page.number < page.pages
+    """A page of all tasks."""
+    return _task_page(page, urls, urls.tasks)
+
+
+def search_page(page: Page[Task], query: str, urls: Urls) -> Document:
+    """A page of the tasks that a query has found."""
+    return _task_page(page, urls, urls.search, query=query)
+
+
+def _task_page(page: Page[Task], urls: Urls, list_url: str, **query: str) -> Document:
     return {
         "items": [_task_item(task, urls) for task in page.items],
         "page": page.number,
         "pages": page.pages,
         "perPage": page.per_page,
         "total": page.total,
-        **_neighbours(urls.tasks, page.number, has_next),
+        **_neighbours(list_url, page.number, page.number < page.pages, **query),
     }
 
 
@@ -105,28 +118,21 @@ def job_details(view: JobView, redacted_names: Iterable[str], urls: Urls) -> Doc
     has_next = view.page * EXECUTIONS_PER_PAGE < job.executions_count
     details = {
         "taskId": job.task_id,
-        "createdAt": _iso(job.created_at),
-        "lastModifiedAt": _iso(max([job.modified_at, *(newest.times.values() if newest else ())])),
+        "createdAt": iso(job.created_at),
+        "lastModifiedAt": iso(max([job.modified_at, *(newest.times.values() if newest else ())])),
         "executionCount": job.executions_count,
         "executions": [_execution(execution, tail) for execution, tail in view.executions],
         "metadata": _job_metadata(job, newest, redacted_names),
-        "scheduled": is_scheduled(job, newest),
+        "scheduled": bool(view.next_times),
+        "nextTimes": [iso(instant) for instant in view.next_times],
         "jobId": job.id,
         "url": url,
-        "stoppedAt": _iso(job.stopped_at),
+        "stoppedAt": iso(job.stopped_at),
         "page": view.page,
         "perPage": EXECUTIONS_PER_PAGE,
         **_neighbours(url, view.page, has_next),
     }
     return {"job": details, "task": _reference(job.task_id, urls.task(job.task_id))}
-
-
-def is_scheduled(job: Job, newest: Execution | None) -> bool:
-    """Whether the job is still to start by itself: by its cron, or because its time has not come yet."""
-    if job.stopped_at is not None:
-        return False
-    waits = newest is not None and newest.state is State.SCHEDULED and newest.attempt == 1
-    return waits or job.spec.cron is not None
 
 
 def _job_metadata(job: Job, newest: Execution | None, redacted_names: Iterable[str]) -> Document:
@@ -172,19 +178,19 @@ def _execution(execution: Execution, tail: OutputTail) -> Document:
         "history": _history(execution),
         "logTruncated": not tail.is_whole,
         "retriedFrom": execution.retried_from,
-        "dueAt": _iso(execution.due_at),
-        "stopRequestedAt": _iso(execution.stop_requested_at),
+        "dueAt": iso(execution.due_at),
+        "stopRequestedAt": iso(execution.stop_requested_at),
     }
 
 
 def _run(execution: Execution) -> Document:
     return {
         "command": execution.spec.command,
-        "createdAt": _iso(execution.created_at),
+        "createdAt": iso(execution.created_at),
         "exitCode": execution.exit_code,
-        "finishedAt": _iso(execution.finished_at),
+        "finishedAt": iso(execution.finished_at),
         "image": execution.spec.image,
-        "startedAt": _iso(execution.started_at),
+        "startedAt": iso(execution.started_at),
         "status": execution.state,
         "executionId": execution.id,
         "attempt": execution.attempt,
@@ -207,18 +213,24 @@ def _text(content: bytes) -> str:
 def _history(execution: Execution) -> list[Document]:
     order = list(State)
     moves = sorted(execution.times.items(), key=lambda move: (move[1], order.index(move[0])))
-    return [{"status": state, "at": _iso(at)} for state, at in moves]
+    return [{"status": state, "at": iso(at)} for state, at in moves]
 
 
 def execution_page(
-    executions: Iterable[Execution], page: int, per_page: int, has_next: bool, urls: Urls, **query: str | None
+    executions: Iterable[Execution],
+    page: int,
+    per_page: int,
+    has_next: bool,
+    urls: Urls,
+    list_url: str,
+    **query: str | None,
 ) -> Document:
-    """A page of executions of all jobs. `query`: what they were chosen by."""
+    """A page of executions, of the list at `list_url`. `query`: what they were chosen by."""
     return {
         "items": [_execution_item(execution, urls) for execution in executions],
         "page": page,
         "perPage": per_page,
-        **_neighbours(urls.executions, page, has_next, **query),
+        **_neighbours(list_url, page, has_next, **query),
     }
 
 
@@ -242,28 +254,6 @@ def stopped_execution(execution: Execution, stopped: Stopped, urls: Urls) -> Doc
     }
 
 
-# ----------------------------------------------------------------------------------------------------- nodes
-
-
-def node_list(nodes: Iterable[Node], now: datetime, silent_seconds: float) -> Document:
-    """All nodes, with what they are to us now: up, silent (not heard of for `silent_seconds`), or stopped."""
-    return {"items": [_node_item(node, now, silent_seconds) for node in nodes]}
-
-
-def _node_item(node: Node, now: datetime, silent_seconds: float) -> Document:
-    is_silent = now - node.seen_at > timedelta(seconds=silent_seconds)
-    return {
-        "name": node.name,
-        "machine": node.machine,
-        "pid": node.pid,
-        "slots": node.slots,
-        "running": node.running,
-        "seenAt": _iso(node.seen_at),
-        "state": "stopped" if node.stopped_at else "silent" if is_silent else "up",
-        "engineVersion": node.engine_version,
-    }
-
-
 # ---------------------------------------------------------------------------------------------------- shared
 
 
@@ -278,9 +268,3 @@ def _neighbours(url: str, page: int, has_next: bool, **query: str | None) -> Doc
         "nextUrl": with_query(url, **query, page=page + 1) if has_next else None,
         "prevUrl": with_query(url, **query, page=page - 1) if page > 1 else None,
     }
-
-
-def _iso(instant: datetime | None) -> str | None:
-    if instant is None:
-        return None
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")

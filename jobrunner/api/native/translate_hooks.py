@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 
+from jobrunner.api.native.times import iso
 from jobrunner.domain.deliveries import Delivery, DeliveryAttempt, DeliveryState
 from jobrunner.domain.hooks import Moment, Webhook
 from jobrunner.domain.redaction import redact_headers, redact_url
@@ -55,8 +55,8 @@ def delivery_document(delivery: Delivery, execution_url: str) -> Document:
         "kind": delivery.kind,
         "target": delivery.target,
         "state": delivery.state,
-        "createdAt": _iso(delivery.created_at),
-        "nextAttemptAt": _iso(delivery.next_attempt_at) if is_owed else None,
+        "createdAt": iso(delivery.created_at),
+        "nextAttemptAt": iso(delivery.next_attempt_at) if is_owed else None,
         "attemptCount": delivery.attempts_count,
         "maxAttempts": delivery.most_attempts,
         "attempts": [_attempt(attempt) for attempt in delivery.attempts],
@@ -66,12 +66,8 @@ def delivery_document(delivery: Delivery, execution_url: str) -> Document:
 
 def _attempt(attempt: DeliveryAttempt) -> Document:
     return {
-        "at": _iso(attempt.at),
+        "at": iso(attempt.at),
         "statusCode": attempt.status_code,
         "error": attempt.error,
         "durationSeconds": attempt.duration_seconds,
     }
-
-
-def _iso(instant: datetime) -> str:
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")

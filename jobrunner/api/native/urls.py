@@ -34,6 +34,11 @@ class Urls:
         return f"{self.base}/tasks"
 
     @property
+    def search(self) -> str:
+        """The URL of the search for tasks."""
+        return f"{self.base}/search"
+
+    @property
     def executions(self) -> str:
         """The URL of the list of executions."""
         return f"{self.base}/executions"
