@@ -173,7 +173,7 @@ class ExecutionStore(Protocol):
         """How many executions wait for their time."""
 
     def open_of_job(self, job_id: str, limit: int) -> list[Execution]:
-        """The executions of a job that have not ended, the oldest first."""
+        """The executions of a job that have not ended and that nobody has asked to stop, the oldest first."""
 
     def held_by(self, node: str, limit: int) -> list[Execution]:
         """The executions that are pulling or running on a node."""

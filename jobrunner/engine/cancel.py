@@ -57,7 +57,7 @@ def _stop(farm: Farm, execution: Execution) -> Stopped:
 def stop_job(farm: Farm, job: Job) -> None:
     """Stop all that a job does: what runs, what waits, its schedule and its retries."""
     farm.store.jobs.set_stopped(job.id, farm.clock.now())
-    while open_now := [e for e in farm.store.executions.open_of_job(job.id, BATCH) if not e.stop_requested_at]:
+    while open_now := farm.store.executions.open_of_job(job.id, BATCH):
         for execution in open_now:
             _stop(farm, execution)
 

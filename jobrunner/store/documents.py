@@ -99,7 +99,8 @@ class ExecutionDocument(Document):
         "collection": "executions",
         "auto_create_index": False,
         "indexes": [
-            ("job_id", "-created_at", "-id"),  # page_of_job, page of one job, last_of_job, open_of_job
+            ("job_id", "-created_at", "-id"),  # page_of_job, page of one job, last_of_job
+            ("job_id", "state", "created_at", "id"),  # open_of_job
             ("state", "id"),  # waiting, count_scheduled
             ("state", "-created_at", "-id"),  # page by state
             ("-created_at", "-id"),  # page of all

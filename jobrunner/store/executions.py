@@ -97,8 +97,9 @@ class MongoExecutions:
             return int(ExecutionDocument.objects(state=State.SCHEDULED.value).count())
 
     def open_of_job(self, job_id: str, limit: int) -> list[Execution]:
-        """The executions of a job that have not ended, the oldest first."""
-        return _list(ExecutionDocument.objects(job_id=job_id, state__in=_OPEN).order_by("created_at", "id"), limit)
+        """The executions of a job that have not ended and that nobody has asked to stop, the oldest first."""
+        query = ExecutionDocument.objects(job_id=job_id, state__in=_OPEN, stop_requested_at=None)
+        return _list(query.order_by("created_at", "id"), limit)
 
     def held_by(self, node: str, limit: int) -> list[Execution]:
         """The executions that are pulling or running on a node."""

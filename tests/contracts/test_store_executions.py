@@ -172,6 +172,14 @@ def test_the_open_executions_of_a_job_are_those_that_have_not_ended_the_oldest_f
     assert len(store.executions.open_of_job(job_id, 2)) == 2
 
 
+def test_what_is_being_stopped_does_not_hide_the_rest_of_a_job(store: Store) -> None:
+    job_id = new_id()
+    stopping = [execution(State.RUNNING, minutes=-9, job_id=job_id, stop_requested_at=NOW) for _ in range(3)]
+    (rest,) = stored(store, execution(job_id=job_id))
+    stored(store, *stopping)
+    assert [e.id for e in store.executions.open_of_job(job_id, 2)] == [rest.id]
+
+
 def test_a_node_holds_what_is_pulling_or_running_on_it(store: Store) -> None:
     made = stored(store, *(execution(state, node="one") for state in State))
     stored(store, execution(State.RUNNING, node="two"), execution(State.RUNNING))

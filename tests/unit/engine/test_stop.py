@@ -8,10 +8,12 @@ from jobrunner.domain.executions import Execution, Job
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.ports import Container, OutputReader
 from jobrunner.domain.states import State
+from jobrunner.engine import cancel
 from jobrunner.engine.cancel import Stopped, stop_execution, stop_job
 from jobrunner.engine.fire import fire
 from jobrunner.engine.run import run_execution
 from jobrunner.engine.run_end import RunEnd
+from jobrunner.engine.submit import resubmit
 from jobrunner.engine.time_keeper import keep_time, read_stop_wishes
 from tests.support.engine_world import IMAGE, World
 from tests.support.farm import wait_until
@@ -194,6 +196,18 @@ def test_stopping_a_job_stops_what_runs_and_what_waits(world: World) -> None:
     keep_time(node)
     assert run.result(5) is RunEnd.CLOSED
     assert world.get(execution).state is State.STOPPED
+
+
+def test_stopping_a_job_reaches_what_lies_behind_a_batch_that_is_stopping_already(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cancel, "BATCH", 1)
+    execution, _, run = world.running()
+    stop_execution(world.farm(), execution)
+    behind = resubmit(world.farm(), execution.task_id, execution.job_id, execution.spec).execution
+    stop_job(world.farm(), job_of(world, execution))
+    assert world.get(behind).state is State.STOPPED
+    assert not run.done()
 
 
 def test_stopping_a_job_stops_its_retries(world: World) -> None:
