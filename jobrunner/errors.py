@@ -2,6 +2,7 @@
 
 JobrunnerError
 ├── SettingsError           the configuration cannot be used
+├── BackupUnusable          a backup cannot be put back
 ├── RequestError            the caller asked for something that cannot be
 │   ├── InvalidRequest      ... because of these fields, for these reasons
 │   ├── NotFound            ... because it does not exist
@@ -33,6 +34,13 @@ class JobrunnerError(Exception):
 
 class SettingsError(JobrunnerError):
     """The configuration cannot be used; the message lists every fault found."""
+
+
+class BackupUnusable(JobrunnerError):
+    """A backup cannot be put back; the message says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The backup cannot be restored: {reason}.")
 
 
 @dataclass(frozen=True)

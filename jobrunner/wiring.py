@@ -25,6 +25,7 @@ from jobrunner.store.farm import farm_id
 from jobrunner.store.jobs import MongoJobs
 from jobrunner.store.nodes import MongoNodes
 from jobrunner.store.output import MongoOutput
+from jobrunner.store.schema import bring_up_to_date
 from jobrunner.store.tasks import MongoTasks
 from jobrunner.telemetry.logs import log_event
 
@@ -35,6 +36,7 @@ class Wiring:
     def __init__(self, settings: Settings) -> None:
         """Connect. Raises SettingsError, StoreUnavailable."""
         mongo_connection.connect(settings)
+        bring_up_to_date()
         mongo_connection.ensure_indexes()
         self.farm_id = settings.farm_id or farm_id()
         self.settings = settings

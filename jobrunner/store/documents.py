@@ -17,6 +17,8 @@ from mongoengine import (
     StringField,
 )
 
+SCHEMA_VERSION = 2  # of all that is below; schema.py has the step to each version
+
 
 class TaskDocument(Document):
     """A name that groups jobs."""
@@ -209,6 +211,7 @@ class FarmDocument(Document):
 
     id = StringField(primary_key=True)
     farm_id = StringField(required=True)
+    schema_version = IntField()
 
     meta = {"collection": "farm", "auto_create_index": False}  # noqa: RUF012
 

@@ -1,0 +1,68 @@
+"""The schema version of a database: noted in a new one, brought up to date in an old one, refused from the future."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from mongoengine.connection import get_db
+
+from jobrunner.errors import SettingsError
+from jobrunner.settings import Settings
+from jobrunner.store import connection, schema
+from jobrunner.store.documents import SCHEMA_VERSION
+from jobrunner.store.farm import farm_document, farm_id
+from jobrunner.wiring import mongo_store
+
+pytestmark = pytest.mark.services
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def connected(mongodb_url: str, database: str) -> Iterator[None]:
+    connection.connect(Settings(mongodb_url=mongodb_url, mongodb_database=database))
+    yield
+    connection.disconnect()
+
+
+def test_a_new_database_is_of_the_newest_version() -> None:
+    schema.bring_up_to_date()
+    assert farm_document().schema_version == SCHEMA_VERSION
+
+
+def test_there_is_a_step_to_every_version_but_the_first() -> None:
+    assert sorted(schema.STEPS) == list(range(schema.FIRST_VERSION + 1, SCHEMA_VERSION + 1))
+
+
+def test_a_database_without_a_version_is_brought_up_to_date_and_keeps_its_id() -> None:
+    get_db()["farm"].insert_one({"_id": "farm", "farm_id": "old"})
+    get_db()["tasks"].insert_one({"_id": "nightly-render", "created_at": NOW, "modified_at": NOW, "jobs_count": 1})
+    tasks = mongo_store().tasks
+    assert tasks.search(["render"], 1, 10).total == 0
+    schema.bring_up_to_date()
+    assert (farm_id(), farm_document().schema_version) == ("old", SCHEMA_VERSION)
+    assert [task.id for task in tasks.search(["render"], 1, 10).items] == ["nightly-render"]
+
+
+def test_a_migration_that_died_half_way_is_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    get_db()["farm"].insert_one({"_id": "farm", "farm_id": "old"})
+    taken: list[int] = []
+
+    def dies() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(schema, "STEPS", {2: dies})
+    with pytest.raises(KeyboardInterrupt):
+        schema.bring_up_to_date()
+    monkeypatch.setattr(schema, "STEPS", {2: lambda: taken.append(2)})
+    schema.bring_up_to_date()
+    schema.bring_up_to_date()
+    assert taken == [2]
+
+
+def test_a_database_of_a_later_version_is_refused_in_words_and_left_alone() -> None:
+    get_db()["farm"].insert_one({"_id": "farm", "farm_id": "new", "schema_version": SCHEMA_VERSION + 1})
+    with pytest.raises(SettingsError, match=f"schema version {SCHEMA_VERSION + 1}"):
+        schema.bring_up_to_date()
+    assert farm_document().schema_version == SCHEMA_VERSION + 1
