@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, Response, request
 
-from jobrunner.api import errors, health, native
+from jobrunner.api import errors, health, native, openapi
 from jobrunner.api.context import FARM
 from jobrunner.api.request_body import read_body
 from jobrunner.engine.farm import Farm
@@ -25,6 +25,7 @@ def create_app(farm: Farm) -> Flask:
     errors.register(app)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(native.blueprint)
+    app.register_blueprint(openapi.blueprint)
     return app
 
 

@@ -8,12 +8,15 @@ from flask import Blueprint
 
 from jobrunner.api.context import current_farm
 from jobrunner.api.errors import error_body
+from jobrunner.api.native.documents import HealthDocument
+from jobrunner.api.openapi.operation import answers
 from jobrunner.errors import Fault, ServiceUnavailable
 
 blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/healthcheck")
+@answers(HealthDocument, also={500: HealthDocument})
 def healthcheck() -> tuple[dict[str, Any], int]:
     """{"mongo": true, "redis": true, "errors": []}; 500 where one of them does not answer."""
     farm = current_farm()

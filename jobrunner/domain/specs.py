@@ -97,7 +97,10 @@ class JobSpec(Specification):
     image: Annotated[Text, StringConstraints(min_length=1, max_length=1024), AfterValidator(_image)]
     command: Command | None = None
     envs: Annotated[
-        dict[Annotated[str, AfterValidator(_env_name)], Annotated[Text, BeforeValidator(_env_value)]],
+        dict[
+            Annotated[str, AfterValidator(_env_name)],
+            Annotated[Text, BeforeValidator(_env_value, json_schema_input_type=str | int | float)],
+        ],
         Field(max_length=MOST_ENVS),
     ] = Field(default_factory=dict, repr=False)
     caller_metadata: Annotated[dict[str, Any], AfterValidator(_json_object)] = Field(

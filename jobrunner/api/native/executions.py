@@ -6,9 +6,12 @@ from flask import Response, jsonify, request
 
 from jobrunner.api.context import current_farm
 from jobrunner.api.native import query, translate
+from jobrunner.api.native.documents import ExecutionDetails, ExecutionPage, ExecutionPlace, StoppedExecution
+from jobrunner.api.native.parameters import NODE, PAGE, SINCE, STATUS, TASK
 from jobrunner.api.native.routing import EXECUTION, route
 from jobrunner.api.native.translate import Document
 from jobrunner.api.native.urls import urls_for_request
+from jobrunner.api.openapi.operation import answers
 from jobrunner.domain.identifiers import check_task_id
 from jobrunner.engine import cancel, queries
 
@@ -16,6 +19,7 @@ LOG_BYTES = 64 * 1024
 
 
 @route("GET", "/executions")
+@answers(ExecutionPage, query=(PAGE, STATUS, TASK, NODE, SINCE))
 def list_executions() -> Document:
     """A page of all executions, the newest first; ?status=running,failed&task=&node=&since= for some of them."""
     farm, page, states, since = current_farm(), query.page(), query.states(), query.since()
@@ -33,6 +37,7 @@ def list_executions() -> Document:
 
 
 @route("GET", "/executions/<execution_id>")
+@answers(ExecutionPlace, status=302)
 def find_execution(execution_id: str) -> Response:
     """Where the execution of this id is: a redirect to its URL."""
     farm = current_farm()
@@ -45,6 +50,7 @@ def find_execution(execution_id: str) -> Response:
 
 
 @route("GET", EXECUTION)
+@answers(ExecutionDetails)
 def show_execution(task_id: str, job_id: str, execution_id: str) -> Document:
     """The execution, with the end of its output."""
     farm = current_farm()
@@ -54,6 +60,7 @@ def show_execution(task_id: str, job_id: str, execution_id: str) -> Document:
 
 
 @route("POST", f"{EXECUTION}/stop")
+@answers(StoppedExecution)
 def stop_execution(task_id: str, job_id: str, execution_id: str) -> Document:
     """Stop this execution only."""
     farm = current_farm()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from jobrunner.api.context import current_farm
 from jobrunner.api.native import query, translate
+from jobrunner.api.native.documents import Accepted, ExecutionPage, JobDetails, JobReference
 from jobrunner.api.native.job_spec import parse_spec
+from jobrunner.api.native.parameters import PAGE
 from jobrunner.api.native.routing import JOB, route
 from jobrunner.api.native.translate import Document, JobView
 from jobrunner.api.native.urls import urls_for_request
+from jobrunner.api.openapi.operation import answers
 from jobrunner.api.request_body import body
 from jobrunner.domain.identifiers import check_task_id, check_uuid
+from jobrunner.domain.specs import JobSpec
 from jobrunner.engine import cancel, queries
 from jobrunner.engine.rerun import rerun
 from jobrunner.engine.submit import resubmit
@@ -18,6 +22,7 @@ LOG_BYTES_IN_A_LIST = 4 * 1024
 
 
 @route("PUT", JOB)
+@answers(Accepted, body=JobSpec)
 def enqueue_or_update_job(task_id: str, job_id: str) -> Document:
     """Make the job, or give it a new definition; start it or schedule it."""
     farm = current_farm()
@@ -26,6 +31,7 @@ def enqueue_or_update_job(task_id: str, job_id: str) -> Document:
 
 
 @route("GET", JOB)
+@answers(JobDetails, query=(PAGE,))
 def show_job(task_id: str, job_id: str) -> Document:
     """The job with a page of its executions, the newest first."""
     farm, page = current_farm(), query.page()
@@ -42,6 +48,7 @@ def show_job(task_id: str, job_id: str) -> Document:
 
 
 @route("GET", f"{JOB}/executions")
+@answers(ExecutionPage, query=(PAGE,))
 def list_executions_of_job(task_id: str, job_id: str) -> Document:
     """A page of all executions of the job, the newest first."""
     farm, page = current_farm(), query.page()
@@ -53,6 +60,7 @@ def list_executions_of_job(task_id: str, job_id: str) -> Document:
 
 
 @route("POST", f"{JOB}/retry")
+@answers(Accepted)
 def rerun_job(task_id: str, job_id: str) -> Document:
     """Run the job once more, now."""
     farm = current_farm()
@@ -61,6 +69,7 @@ def rerun_job(task_id: str, job_id: str) -> Document:
 
 
 @route("POST", f"{JOB}/stop")
+@answers(JobReference)
 def stop_job(task_id: str, job_id: str) -> Document:
     """Stop what the job runs, its schedule and its retries."""
     farm = current_farm()

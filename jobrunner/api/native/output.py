@@ -8,7 +8,9 @@ from flask import Response, request
 
 from jobrunner.api.context import current_farm
 from jobrunner.api.native import query
+from jobrunner.api.native.parameters import FOLLOW, OFFSET
 from jobrunner.api.native.routing import EXECUTION, JOB, route
+from jobrunner.api.openapi.operation import TEXT, answers
 from jobrunner.api.streaming import text_stream
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.ports import Stream
@@ -23,24 +25,28 @@ ONE_STREAM = "/<any(stdout, stderr):name>"
 
 
 @route("GET", JOB + ONE_STREAM)
+@answers(TEXT, query=(OFFSET, FOLLOW))
 def show_stream_of_job(task_id: str, job_id: str, name: str) -> Response:
     """One stream of the job's last execution."""
     return _one_stream(_last_execution(task_id, job_id), STREAMS[name])
 
 
 @route("GET", EXECUTION + ONE_STREAM)
+@answers(TEXT, query=(OFFSET, FOLLOW))
 def show_stream(task_id: str, job_id: str, execution_id: str, name: str) -> Response:
     """One stream of the execution; ?offset=N from its byte N on, ?follow=1 until the execution is over."""
     return _one_stream(queries.execution(current_farm(), task_id, job_id, execution_id), STREAMS[name])
 
 
 @route("GET", f"{JOB}/logs")
+@answers(TEXT, query=(FOLLOW,))
 def show_logs_of_job(task_id: str, job_id: str) -> Response:
     """Both streams of the job's last execution."""
     return _both_streams(_last_execution(task_id, job_id))
 
 
 @route("GET", f"{EXECUTION}/logs")
+@answers(TEXT, query=(FOLLOW,))
 def show_logs(task_id: str, job_id: str, execution_id: str) -> Response:
     """Both streams of the execution, stdout first; ?follow=1 until the execution is over."""
     return _both_streams(queries.execution(current_farm(), task_id, job_id, execution_id))

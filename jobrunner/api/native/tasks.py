@@ -6,17 +6,22 @@ from flask import request
 
 from jobrunner.api.context import current_farm
 from jobrunner.api.native import query, translate
+from jobrunner.api.native.documents import Accepted, TaskDetails, TaskPage
 from jobrunner.api.native.job_spec import parse_spec
+from jobrunner.api.native.parameters import AFTER_JOB, PAGE, QUERY
 from jobrunner.api.native.routing import TASK, route
 from jobrunner.api.native.translate import Document
 from jobrunner.api.native.urls import urls_for_request
+from jobrunner.api.openapi.operation import answers
 from jobrunner.api.request_body import body
 from jobrunner.domain.identifiers import check_task_id
+from jobrunner.domain.specs import JobSpec
 from jobrunner.engine import queries
 from jobrunner.engine.submit import submit
 
 
 @route("GET", "/tasks")
+@answers(TaskPage, query=(PAGE,))
 def list_tasks() -> Document:
     """A page of all tasks."""
     farm = current_farm()
@@ -24,6 +29,7 @@ def list_tasks() -> Document:
 
 
 @route("GET", "/search")
+@answers(TaskPage, query=(QUERY, PAGE))
 def search_tasks() -> Document:
     """A page of the tasks whose ids have all words of ?query=."""
     farm, query_text = current_farm(), request.args.get("query", "")
@@ -32,6 +38,7 @@ def search_tasks() -> Document:
 
 
 @route("POST", TASK)
+@answers(Accepted, body=JobSpec)
 def enqueue_job(task_id: str) -> Document:
     """Make a job of the task, and start it or schedule it."""
     farm = current_farm()
@@ -40,6 +47,7 @@ def enqueue_job(task_id: str) -> Document:
 
 
 @route("GET", TASK)
+@answers(TaskDetails, query=(AFTER_JOB,))
 def show_task(task_id: str) -> Document:
     """The task's jobs, the oldest first; ?after=<job id> for more."""
     farm = current_farm()
