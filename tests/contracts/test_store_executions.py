@@ -55,6 +55,7 @@ def test_an_execution_comes_back_as_it_was(store: Store) -> None:
         finished_at=NOW + timedelta(milliseconds=1),
         cause=Cause.OUT_OF_MEMORY,
         reason="killed",
+        caller_address="192.0.2.1",
         exit_code=137,
         oom_killed=True,
         retried_from=new_id(),

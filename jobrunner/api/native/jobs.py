@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jobrunner.api.caller import caller_address
 from jobrunner.api.context import current_farm
 from jobrunner.api.native import query, translate
 from jobrunner.api.native.job_spec import parse_spec
@@ -21,7 +22,8 @@ LOG_BYTES_IN_A_LIST = 4 * 1024
 def enqueue_or_update_job(task_id: str, job_id: str) -> Document:
     """Make the job, or give it a new definition; start it or schedule it."""
     farm = current_farm()
-    taken = resubmit(farm, check_task_id(task_id), check_uuid("jobId", job_id), parse_spec(body()))
+    ids = check_task_id(task_id), check_uuid("jobId", job_id)
+    taken = resubmit(farm, *ids, parse_spec(body()), caller_address=caller_address())
     return translate.accepted(taken, urls_for_request(farm.settings))
 
 
@@ -56,7 +58,7 @@ def list_executions_of_job(task_id: str, job_id: str) -> Document:
 def rerun_job(task_id: str, job_id: str) -> Document:
     """Run the job once more, now."""
     farm = current_farm()
-    taken = rerun(farm, queries.job(farm, task_id, job_id))
+    taken = rerun(farm, queries.job(farm, task_id, job_id), caller_address())
     return translate.accepted(taken, urls_for_request(farm.settings))
 
 

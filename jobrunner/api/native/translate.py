@@ -128,6 +128,7 @@ def job_details(view: JobView, redacted_names: Iterable[str], urls: Urls) -> Doc
         "jobId": job.id,
         "url": url,
         "stoppedAt": iso(job.stopped_at),
+        "requestIPAddress": job.caller_address,
         "page": view.page,
         "perPage": EXECUTIONS_PER_PAGE,
         **_neighbours(url, view.page, has_next),
@@ -180,6 +181,7 @@ def _execution(execution: Execution, tail: OutputTail) -> Document:
         "retriedFrom": execution.retried_from,
         "dueAt": iso(execution.due_at),
         "stopRequestedAt": iso(execution.stop_requested_at),
+        "requestIPAddress": execution.caller_address,
     }
 
 
