@@ -121,7 +121,7 @@ def job_details(view: JobView, redacted_names: Iterable[str], urls: Urls) -> Doc
         "createdAt": iso(job.created_at),
         "lastModifiedAt": iso(max([job.modified_at, *(newest.times.values() if newest else ())])),
         "executionCount": job.executions_count,
-        "executions": [_execution(execution, tail) for execution, tail in view.executions],
+        "executions": [_execution(execution, tail, urls) for execution, tail in view.executions],
         "metadata": _job_metadata(job, newest, redacted_names),
         "scheduled": bool(view.next_times),
         "nextTimes": [iso(instant) for instant in view.next_times],
@@ -157,13 +157,13 @@ def execution_details(execution: Execution, tail: OutputTail, urls: Urls) -> Doc
     """An execution with the end of its output."""
     task_id, job_id = execution.task_id, execution.job_id
     return {
-        "execution": _execution(execution, tail),
+        "execution": _execution(execution, tail, urls),
         "job": _reference(job_id, urls.job(task_id, job_id)),
         "task": _reference(task_id, urls.task(task_id)),
     }
 
 
-def _execution(execution: Execution, tail: OutputTail) -> Document:
+def _execution(execution: Execution, tail: OutputTail, urls: Urls) -> Document:
     return {
         **_run(execution),
         "error": _error(execution, tail),
@@ -173,6 +173,7 @@ def _execution(execution: Execution, tail: OutputTail) -> Document:
             "docker_host": execution.engine_host,
             "docker_port": execution.engine_port,
         },
+        "url": urls.execution(execution.task_id, execution.job_id, execution.id),
         "cause": execution.cause,
         "reason": execution.reason,
         "oomKilled": execution.oom_killed,
