@@ -17,6 +17,7 @@ from jobrunner.errors import Fault, InvalidRequest, NotFound
 JOBS_PER_PAGE = 1000
 EXECUTIONS_PER_PAGE = 20  # of a job
 NEXT_TIMES = 5
+BEGUN = [state for state in State if state is not State.SCHEDULED]
 
 
 @dataclass(frozen=True)
@@ -101,13 +102,11 @@ def last_execution(farm: Farm, job: Job) -> Execution:
 
     A cron always has its next execution waiting: who asks for the last one means the one before.
     """
-    newest = newest_execution(farm, job)
-    if newest is None:
+    begun = farm.store.executions.page_of_job(job.id, 1, 1, BEGUN)
+    last = begun[0] if begun else newest_execution(farm, job)
+    if last is None:
         raise NotFound("executionId", f"last of job {job.id}")
-    if newest.state is not State.SCHEDULED:
-        return newest
-    started = (execution for execution in executions_of_job(farm, job, 1) if execution.state is not State.SCHEDULED)
-    return next(started, newest)
+    return last
 
 
 def newest_execution(farm: Farm, job: Job) -> Execution | None:
@@ -115,9 +114,17 @@ def newest_execution(farm: Farm, job: Job) -> Execution | None:
     return farm.store.executions.last_of_job(job.id)
 
 
-def executions_of_job(farm: Farm, job: Job, page: int) -> list[Execution]:
-    """A page of a job's executions, the newest first; empty past the end."""
-    return farm.store.executions.page_of_job(job.id, page, EXECUTIONS_PER_PAGE)
+def executions_of_job(farm: Farm, job: Job, page: int) -> tuple[list[Execution], bool]:
+    """A page of a job's executions, the newest first, and whether there is a next one; empty past the end.
+
+    Those that still wait for their time come after all others: who looks at the first one of a cron job, to see what
+    became of it, never means the one to come.
+    """
+    waiting = farm.store.executions.page_of_job(job.id, 1, EXECUTIONS_PER_PAGE, [State.SCHEDULED])
+    begun = farm.store.executions.page_of_job(job.id, page, EXECUTIONS_PER_PAGE, BEGUN)
+    has_next = page * EXECUTIONS_PER_PAGE < job.executions_count - len(waiting)
+    is_last = not has_next and (page == 1 or bool(begun))
+    return begun + (waiting if is_last else []), has_next
 
 
 def next_times(farm: Farm, job: Job) -> list[datetime]:

@@ -379,7 +379,7 @@ def test_the_last_execution_of_a_cron_job_is_not_the_one_that_waits(api: ApiFarm
     first = posted["queueJobId"]
     fire(replace(api.farm, clock=LaterClock()), first)
     statuses = [execution["status"] for execution in get(api, posted["jobUrl"])["job"]["executions"]]
-    assert statuses == ["scheduled", "enqueued"]
+    assert statuses == ["enqueued", "scheduled"]
     api.write(first, b"the first tick\n")
     assert api.client.get(posted["jobUrl"] + "/stdout/").data == b"the first tick\n"
 

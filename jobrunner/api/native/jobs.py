@@ -29,16 +29,17 @@ def enqueue_or_update_job(task_id: str, job_id: str) -> Document:
 
 @route("GET", JOB)
 def show_job(task_id: str, job_id: str) -> Document:
-    """The job with a page of its executions, the newest first."""
+    """The job with a page of its executions, the newest first; those that wait for their time come last."""
     farm, page = current_farm(), query.page()
     job = queries.job(farm, task_id, job_id)
-    executions = queries.executions_of_job(farm, job, page)
+    executions, has_next = queries.executions_of_job(farm, job, page)
     view = JobView(
         job,
         page,
         [(execution, queries.output_tail(farm, execution, LOG_BYTES_IN_A_LIST)) for execution in executions],
         newest=queries.newest_execution(farm, job),
         next_times=queries.next_times(farm, job),
+        has_next=has_next,
     )
     return translate.job_details(view, farm.settings.redacted_names, urls_for_request(farm.settings))
 

@@ -31,7 +31,7 @@ SAYS_ENOUGH = frozenset({None, Cause.SUCCESS, Cause.EXIT_CODE, Cause.STOPPED})  
 class JobView:
     """A job as its details show it: a page of its executions, each with the end of its output, and the newest.
 
-    `next_times`: when it is to start by itself; none: it is not.
+    `next_times`: when it is to start by itself; none: it is not. `has_next`: there is a page after this one.
     """
 
     job: Job
@@ -39,6 +39,7 @@ class JobView:
     executions: Sequence[tuple[Execution, OutputTail]]
     newest: Execution | None
     next_times: Sequence[datetime]
+    has_next: bool = False
 
 
 # ----------------------------------------------------------------------------------------------------- tasks
@@ -115,7 +116,6 @@ def job_details(view: JobView, redacted_names: Iterable[str], urls: Urls) -> Doc
     """A job with a page of its executions."""
     job, newest = view.job, view.newest
     url = urls.job(job.task_id, job.id)
-    has_next = view.page * EXECUTIONS_PER_PAGE < job.executions_count
     details = {
         "taskId": job.task_id,
         "createdAt": iso(job.created_at),
@@ -131,7 +131,7 @@ def job_details(view: JobView, redacted_names: Iterable[str], urls: Urls) -> Doc
         "requestIPAddress": job.caller_address,
         "page": view.page,
         "perPage": EXECUTIONS_PER_PAGE,
-        **_neighbours(url, view.page, has_next),
+        **_neighbours(url, view.page, view.has_next),
     }
     return {"job": details, "task": _reference(job.task_id, urls.task(job.task_id))}
 

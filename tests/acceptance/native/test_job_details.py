@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.documented import more_keys
-from tests.support.farm import Farm
+from tests.support.farm import Farm, wait_until
 from tests.support.native_api import (
     assert_like,
     assert_refused,
@@ -70,30 +70,42 @@ def test_a_job_that_has_not_ended_has_the_keys_of_one_that_has(farm: Farm, unsta
 
 def test_the_first_page_has_the_last_twenty_executions_and_the_second_those_before(farm: Farm) -> None:
     posted = farm.post_job("true", startIn="1h")
-    made = [posted["queueJobId"]]
-    for _ in range(21):
-        updated = document(call(farm, "PUT", posted["jobUrl"], json={"image": farm.image, "startIn": "1h"}))
-        made.append(updated["queueJobId"])
+    made = [posted["queueJobId"], *(update(farm, posted) for _ in range(20))]
+    (*withdrawn, waiting) = made
+    only = document(call(farm, "GET", job_path(posted)))["job"]
+    assert [run["executionId"] for run in only["executions"]] == [*reversed(withdrawn), waiting]
+    assert (only["executionCount"], only["hasNext"], only["nextUrl"]) == (21, False, None)
+
+    made.append(update(farm, posted))
     first = document(call(farm, "GET", job_path(posted)))["job"]
     second = document(call(farm, "GET", f"{job_path(posted)}?page=2"))["job"]
-    assert [run["executionId"] for run in first["executions"]] == made[:1:-1]
-    assert [run["executionId"] for run in second["executions"]] == made[1::-1]
+    assert [run["executionId"] for run in first["executions"]] == made[20:0:-1]
+    assert [run["executionId"] for run in second["executions"]] == [made[0], made[21]]
     assert first["executionCount"] == second["executionCount"] == 22
     assert (first["hasNext"], second["hasNext"], second["hasPrev"]) == (True, False, True)
+    assert first["metadata"]["enqueued_id"] == second["metadata"]["enqueued_id"] == made[21]
     assert document(call(farm, "GET", first["nextUrl"]))["job"] == second
     assert document(call(farm, "GET", second["prevUrl"]))["job"] == first
     assert document(call(farm, "GET", f"{job_path(posted)}?page=3"))["job"]["executions"] == []
 
 
-def test_retries_are_counted(farm: Farm) -> None:
-    posted = farm.post_job("false", retries=1)
-    farm.wait_for_end(posted)
+def update(farm: Farm, posted: dict[str, Any]) -> str:
+    """Give the job its definition again: the execution that waited is withdrawn; the id of the new one."""
+    updated = document(call(farm, "PUT", posted["jobUrl"], json={"image": farm.image, "startIn": "1h"}))
+    made: str = updated["queueJobId"]
+    return made
 
-    def counted() -> tuple[int, int]:
-        metadata = document(call(farm, "GET", posted["jobUrl"]))["job"]["metadata"]
-        return metadata["retries"], metadata["retry_count"]
 
-    assert counted() == (1, 1)
+def test_of_a_recurring_job_the_first_execution_is_the_last_that_ran_and_not_the_one_to_come(farm: Farm) -> None:
+    posted = farm.post_job("true", cron="* * * * * *")
+
+    def first_is_done() -> list[dict[str, Any]]:
+        runs: list[dict[str, Any]] = document(call(farm, "GET", posted["jobUrl"]))["job"]["executions"]
+        return runs if runs[0]["status"] == "done" else []
+
+    runs = wait_until(first_is_done, 15, "the first one is done")
+    assert runs[-1]["status"] == "scheduled"
+    call(farm, "POST", job_path(posted, "stop/"))
 
 
 @pytest.mark.parametrize("page", ["0", "x", ""])
