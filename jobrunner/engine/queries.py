@@ -1,4 +1,4 @@
-"""Read what is there. Every identifier is checked, and a thing must belong to what its path says."""
+"""Read what is there. A thing must belong to what its path says."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def jobs(farm: Farm, task: Task, after: str | None = None) -> tuple[list[str], b
 def job(farm: Farm, task_id: str, job_id: str) -> Job:
     """A job of a task. Raises InvalidRequest, NotFound."""
     check_task_id(task_id)
-    found = farm.store.jobs.get(check_uuid("jobId", job_id))
+    found = farm.store.jobs.get(_known_form("jobId", job_id))
     if found is None or found.task_id != task_id:
         raise NotFound("jobId", job_id)
     return found
@@ -84,17 +84,25 @@ def job(farm: Farm, task_id: str, job_id: str) -> Job:
 def execution(farm: Farm, task_id: str, job_id: str, execution_id: str) -> Execution:
     """An execution of a job of a task. Raises InvalidRequest, NotFound."""
     found = any_execution(farm, execution_id)
-    if found.job_id != check_uuid("jobId", job_id) or found.task_id != check_task_id(task_id):
+    if found.job_id != _known_form("jobId", job_id) or found.task_id != check_task_id(task_id):
         raise NotFound("executionId", execution_id)
     return found
 
 
 def any_execution(farm: Farm, execution_id: str) -> Execution:
     """The execution of this id, whatever its job. Raises InvalidRequest, NotFound."""
-    found = farm.store.executions.get(check_uuid("executionId", execution_id))
+    found = farm.store.executions.get(_known_form("executionId", execution_id))
     if found is None:
         raise NotFound("executionId", execution_id)
     return found
+
+
+def _known_form(field: str, identifier: str) -> str:
+    """The identifier of a thing that is asked for. One in a form that we never give is of nothing: raises NotFound."""
+    try:
+        return check_uuid(field, identifier)
+    except InvalidRequest:
+        raise NotFound(field, identifier) from None
 
 
 def last_execution(farm: Farm, job: Job) -> Execution:

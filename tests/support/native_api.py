@@ -91,20 +91,20 @@ def assert_wrong_methods_are_refused(farm: Farm, path: str, *allowed: str) -> No
 
 
 def assert_wrong_jobs_are_refused(farm: Farm, method: str, ids: Ids, elsewhere: Ids, suffix: str = "") -> None:
-    """A route of a job takes no job that is not there, that is of another task, or whose id is none."""
+    """A route of a job takes no job that is not there, that is of another task, or whose id is in no form of ours."""
     for wrong, status, field in _wrong_jobs(ids, elsewhere):
         assert_refused(call(farm, method, job_path(wrong, suffix)), status, field)
 
 
 def assert_wrong_executions_are_refused(farm: Farm, method: str, ids: Ids, elsewhere: Ids, suffix: str = "") -> None:
-    """A route of an execution takes none that is not there, that is of another job or task, or whose id is none."""
+    """A route of an execution takes none that is not there, or of another job or task, or whose id has no form of ours."""
     wrongs = [
         ({**ids, "executionId": UNKNOWN_ID}, 404, "executionId"),
         ({**ids, "executionId": elsewhere["executionId"]}, 404, "executionId"),
-        ({**ids, "executionId": "last"}, 400, "executionId"),
+        ({**ids, "executionId": "last"}, 404, "executionId"),
         ({**ids, "jobId": UNKNOWN_ID}, 404, "executionId"),
         ({**ids, "jobId": elsewhere["jobId"]}, 404, "executionId"),
-        ({**ids, "jobId": "last"}, 400, "jobId"),
+        ({**ids, "jobId": "last"}, 404, "jobId"),
         ({**ids, "taskId": "no-such-task"}, 404, "executionId"),
         ({**ids, "taskId": elsewhere["taskId"]}, 404, "executionId"),
         ({**ids, "taskId": "-x"}, 400, "taskId"),
@@ -116,8 +116,8 @@ def assert_wrong_executions_are_refused(farm: Farm, method: str, ids: Ids, elsew
 def _wrong_jobs(ids: Ids, elsewhere: Ids) -> Iterator[tuple[Ids, int, str]]:
     yield {**ids, "jobId": UNKNOWN_ID}, 404, "jobId"
     yield {**ids, "jobId": elsewhere["jobId"]}, 404, "jobId"
-    yield {**ids, "jobId": "last"}, 400, "jobId"
-    yield {**ids, "jobId": ids["jobId"].replace("-", "")}, 400, "jobId"
+    yield {**ids, "jobId": "last"}, 404, "jobId"
+    yield {**ids, "jobId": ids["jobId"].replace("-", "")}, 404, "jobId"
     yield {**ids, "taskId": "no-such-task"}, 404, "jobId"
     yield {**ids, "taskId": elsewhere["taskId"]}, 404, "jobId"
     yield {**ids, "taskId": "-x"}, 400, "taskId"
