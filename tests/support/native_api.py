@@ -97,7 +97,7 @@ def assert_wrong_jobs_are_refused(farm: Farm, method: str, ids: Ids, elsewhere: 
 
 
 def assert_wrong_executions_are_refused(farm: Farm, method: str, ids: Ids, elsewhere: Ids, suffix: str = "") -> None:
-    """A route of an execution takes none that is not there, or of another job or task, or whose id has no form of ours."""
+    """A route of an execution takes none that is not there, or of another job, or whose id is in no form of ours."""
     wrongs = [
         ({**ids, "executionId": UNKNOWN_ID}, 404, "executionId"),
         ({**ids, "executionId": elsewhere["executionId"]}, 404, "executionId"),

@@ -40,6 +40,7 @@ def test_a_running_execution_is_stopped_and_the_answer_is_the_document_s(farm: F
         posted["jobId"],
         "task1",
     ]
+    assert answer["stopped"] == "stopping"
     ended = farm.wait_for_end(posted)
     assert (ended["status"], ended["exitCode"], ended["error"]) == ("stopped", 137, "")
 
@@ -48,6 +49,7 @@ def test_the_urls_of_the_answer_lead_to_the_execution_the_job_and_the_task(farm:
     posted = farm.post_job("true", task="task1", startIn="1h")
     posted |= {"executionId": posted["queueJobId"]}
     answer = stop(farm, posted)
+    assert answer["stopped"] == "stopped before it started"
     assert document(call(farm, "GET", answer["execution"]["url"]))["execution"]["status"] == "stopped"
     assert document(call(farm, "GET", answer["job"]["url"]))["job"]["jobId"] == posted["jobId"]
     assert document(call(farm, "GET", answer["task"]["url"]))["taskId"] == "task1"

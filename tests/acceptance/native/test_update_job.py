@@ -79,7 +79,8 @@ def test_an_id_that_is_no_uuid_is_refused(farm: Farm, job_id: str) -> None:
 
 def test_the_id_of_a_job_of_another_task_is_refused(farm: Farm, elsewhere: dict[str, Any]) -> None:
     body = example("update_job.request.json")
-    assert_refused(call(farm, "PUT", f"/tasks/test-wrkng/jobs/{elsewhere['jobId']}/", json=body), 409, "jobId")
+    assert_refused(call(farm, "PUT", f"/tasks/never-made/jobs/{elsewhere['jobId']}/", json=body), 409, "jobId")
+    assert_refused(call(farm, "GET", "/tasks/never-made/"), 404, "taskId")
 
 
 @pytest.mark.parametrize(
