@@ -14,7 +14,8 @@ pytestmark = pytest.mark.services
 
 def test_a_farm_whose_services_answer_is_healthy(farm: Farm) -> None:
     for path in spellings("/healthcheck/"):
-        assert document(call(farm, "GET", path)) == {"mongo": True, "redis": True, "errors": []}
+        expected = {"mongo": True, "redis": True, "errors": []}
+        assert expected.items() <= document(call(farm, "GET", path)).items()
 
 
 def test_only_get_is_allowed(farm: Farm) -> None:

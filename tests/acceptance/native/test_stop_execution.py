@@ -34,7 +34,7 @@ def test_a_running_execution_is_stopped_and_the_answer_is_the_document_s(farm: F
     farm.wait_for_status(posted, "running")
     answer = stop(farm, posted)
     assert_like(farm, "stop_execution.json", answer)
-    assert more_keys(example("stop_execution.json"), answer) == OURS
+    assert more_keys(example("stop_execution.json"), answer) >= OURS
     assert [answer[part]["id"] for part in ("execution", "job", "task")] == [
         posted["executionId"],
         posted["jobId"],

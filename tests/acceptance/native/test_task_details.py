@@ -18,7 +18,7 @@ def test_the_jobs_of_a_task_are_shown_as_in_the_document(farm: Farm) -> None:
     answers = [document(call(farm, "GET", path)) for path in spellings("/tasks/test-wrkng/")]
     for answer in answers:
         assert_like(farm, "task_details.json", answer)
-        assert more_keys(example("task_details.json"), answer) == OURS
+        assert more_keys(example("task_details.json"), answer) >= OURS
         assert answer["jobs"][-3:] == [{"id": one["jobId"], "url": one["jobUrl"]} for one in posted]
         assert (answer["hasNext"], answer["nextUrl"]) == (False, None)
     for job in answers[0]["jobs"]:

@@ -34,7 +34,7 @@ def test_the_example_makes_the_job_runs_it_and_is_answered_as_the_document_shows
     request = example("update_job.request.json")
     accepted = document(call(farm, "PUT", f"/tasks/test-wrkng/jobs/{job_id}/", json=request))
     assert_like(farm, "update_job.json", accepted)
-    assert more_keys(example("update_job.json"), accepted) == OURS
+    assert more_keys(example("update_job.json"), accepted) >= OURS
     assert accepted["jobId"] == job_id
     assert farm.wait_for_end(accepted)["status"] == "done"
 
