@@ -98,6 +98,7 @@ class Settings(BaseModel):
     api_threads: int = Field(128, ge=1, le=4096)
     api_allow_unauthenticated: bool = False
     api_max_body_bytes: int = Field(1024 * 1024, ge=1024)
+    api_trusted_proxies: tuple[IPvAnyNetwork, ...] | None = None
     public_url: str | None = Field(None, pattern=r"^https?://[^/?#]+(/[^?#]*)?$")
     page_size: int = Field(10, ge=1, le=1000)
 
@@ -144,7 +145,7 @@ class Settings(BaseModel):
     log_level: LogLevel = LogLevel.INFO
     log_format: LogFormat = LogFormat.CONSOLE
 
-    @field_validator("redacted_names", "webhook_allowed_networks", mode="before")
+    @field_validator("redacted_names", "webhook_allowed_networks", "api_trusted_proxies", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
         """Take `a, b, c`, as a line of a file or an environment variable has it."""

@@ -27,7 +27,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Job:
-    """A definition: what to run, and when. `revision` counts how often it was given a new one."""
+    """A definition: what to run, and when. `revision` counts how often it was given a new one.
+
+    `caller_address`: the IP address from which this definition came, where it is known.
+    """
 
     id: str
     task_id: str
@@ -37,6 +40,7 @@ class Job:
     executions_count: int = 0
     revision: int = 0
     stopped_at: datetime | None = None
+    caller_address: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Execution:
     """One run of a job, in one container, on one node.
 
     `claim` counts how often a run has taken hold of it: the fencing token. `times` has the instant of every move.
+    `caller_address`: the IP address from which it was asked for; of a tick or another attempt, that of its origin.
     """
 
     id: str
@@ -71,6 +76,7 @@ class Execution:
     retried_from: str | None = None
     owes_retry: bool = False
     owed_deliveries: tuple[OwedDelivery, ...] = ()
+    caller_address: str | None = None
     times: Mapping[State, datetime] = field(default_factory=dict)
 
     @property

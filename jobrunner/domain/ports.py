@@ -141,8 +141,8 @@ class ExecutionStore(Protocol):
         records the instant under `times`, from `changes["moved_at"]`.
         """
 
-    def page_of_job(self, job_id: str, number: int, per_page: int) -> list[Execution]:
-        """A page of a job's executions, the newest first."""
+    def page_of_job(self, job_id: str, number: int, per_page: int, states: Iterable[State] = ()) -> list[Execution]:
+        """A page of a job's executions, or of those in some states, the newest first."""
 
     def page(
         self,

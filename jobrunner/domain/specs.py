@@ -70,7 +70,10 @@ def _duration(value: str) -> str:
 
 
 def _address(value: str) -> str:
-    return str(ipaddress.ip_address(value))
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError("must be an IP address such as '192.0.2.7'") from None
 
 
 def _host_name(value: str) -> str:

@@ -74,6 +74,7 @@ def next_attempt(farm: Farm, ended: Execution) -> Execution:
         created_at=now,
         timeout_seconds=ended.timeout_seconds,
         stop_grace_seconds=ended.stop_grace_seconds,
+        caller_address=ended.caller_address,
         times={State.SCHEDULED: now},
     )
     ended_at = ended.finished_at or now

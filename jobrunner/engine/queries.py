@@ -1,4 +1,4 @@
-"""Read what is there. Every identifier is checked, and a thing must belong to what its path says."""
+"""Read what is there. A thing must belong to what its path says."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from jobrunner.errors import Fault, InvalidRequest, NotFound
 JOBS_PER_PAGE = 1000
 EXECUTIONS_PER_PAGE = 20  # of a job
 NEXT_TIMES = 5
+BEGUN = [state for state in State if state is not State.SCHEDULED]
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def jobs(farm: Farm, task: Task, after: str | None = None) -> tuple[list[str], b
 def job(farm: Farm, task_id: str, job_id: str) -> Job:
     """A job of a task. Raises InvalidRequest, NotFound."""
     check_task_id(task_id)
-    found = farm.store.jobs.get(check_uuid("jobId", job_id))
+    found = farm.store.jobs.get(_known_form("jobId", job_id))
     if found is None or found.task_id != task_id:
         raise NotFound("jobId", job_id)
     return found
@@ -83,17 +84,25 @@ def job(farm: Farm, task_id: str, job_id: str) -> Job:
 def execution(farm: Farm, task_id: str, job_id: str, execution_id: str) -> Execution:
     """An execution of a job of a task. Raises InvalidRequest, NotFound."""
     found = any_execution(farm, execution_id)
-    if found.job_id != check_uuid("jobId", job_id) or found.task_id != check_task_id(task_id):
+    if found.job_id != _known_form("jobId", job_id) or found.task_id != check_task_id(task_id):
         raise NotFound("executionId", execution_id)
     return found
 
 
 def any_execution(farm: Farm, execution_id: str) -> Execution:
     """The execution of this id, whatever its job. Raises InvalidRequest, NotFound."""
-    found = farm.store.executions.get(check_uuid("executionId", execution_id))
+    found = farm.store.executions.get(_known_form("executionId", execution_id))
     if found is None:
         raise NotFound("executionId", execution_id)
     return found
+
+
+def _known_form(field: str, identifier: str) -> str:
+    """The identifier of a thing that is asked for. One in a form that we never give is of nothing: raises NotFound."""
+    try:
+        return check_uuid(field, identifier)
+    except InvalidRequest:
+        raise NotFound(field, identifier) from None
 
 
 def last_execution(farm: Farm, job: Job) -> Execution:
@@ -101,13 +110,11 @@ def last_execution(farm: Farm, job: Job) -> Execution:
 
     A cron always has its next execution waiting: who asks for the last one means the one before.
     """
-    newest = newest_execution(farm, job)
-    if newest is None:
+    begun = farm.store.executions.page_of_job(job.id, 1, 1, BEGUN)
+    last = begun[0] if begun else newest_execution(farm, job)
+    if last is None:
         raise NotFound("executionId", f"last of job {job.id}")
-    if newest.state is not State.SCHEDULED:
-        return newest
-    started = (execution for execution in executions_of_job(farm, job, 1) if execution.state is not State.SCHEDULED)
-    return next(started, newest)
+    return last
 
 
 def newest_execution(farm: Farm, job: Job) -> Execution | None:
@@ -115,9 +122,17 @@ def newest_execution(farm: Farm, job: Job) -> Execution | None:
     return farm.store.executions.last_of_job(job.id)
 
 
-def executions_of_job(farm: Farm, job: Job, page: int) -> list[Execution]:
-    """A page of a job's executions, the newest first; empty past the end."""
-    return farm.store.executions.page_of_job(job.id, page, EXECUTIONS_PER_PAGE)
+def executions_of_job(farm: Farm, job: Job, page: int) -> tuple[list[Execution], bool]:
+    """A page of a job's executions, the newest first, and whether there is a next one; empty past the end.
+
+    Those that still wait for their time come after all others: who looks at the first one of a cron job, to see what
+    became of it, never means the one to come.
+    """
+    waiting = farm.store.executions.page_of_job(job.id, 1, EXECUTIONS_PER_PAGE, [State.SCHEDULED])
+    begun = farm.store.executions.page_of_job(job.id, page, EXECUTIONS_PER_PAGE, BEGUN)
+    has_next = page * EXECUTIONS_PER_PAGE < job.executions_count - len(waiting)
+    is_last = not has_next and (page == 1 or bool(begun))
+    return begun + (waiting if is_last else []), has_next
 
 
 def next_times(farm: Farm, job: Job) -> list[datetime]:

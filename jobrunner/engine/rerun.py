@@ -15,7 +15,7 @@ from jobrunner.engine.submit import Accepted
 from jobrunner.errors import Conflict
 
 
-def rerun(farm: Farm, job: Job) -> Accepted:
+def rerun(farm: Farm, job: Job, caller_address: str | None = None) -> Accepted:
     """Make a new execution of the job as it is defined now, and put it on the queue; it is linked to the last one.
 
     What the job runs or waits for meanwhile goes on. The schedule of a stopped job stays ended, and what is run by
@@ -29,7 +29,8 @@ def rerun(farm: Farm, job: Job) -> Accepted:
     farm.queue.check()
     last = queries.last_execution(farm, job)
     retried_from = None if last.state is State.SCHEDULED else last.id  # nothing has run yet
-    execution = replace(make_execution(farm, job, now, due=None), retried_from=retried_from)
+    execution = make_execution(farm, job, now, due=None)
+    execution = replace(execution, retried_from=retried_from, caller_address=caller_address)
     farm.store.tasks.touch(job.task_id, now)
     farm.store.jobs.count_execution(job.id, now)
     farm.store.executions.add(execution)  # last, and durably: as in `submit`

@@ -24,7 +24,9 @@ class Accepted:
     execution: Execution
 
 
-def submit(farm: Farm, task_id: str, spec: JobSpec, job_id: str | None = None) -> Accepted:
+def submit(
+    farm: Farm, task_id: str, spec: JobSpec, job_id: str | None = None, *, caller_address: str | None = None
+) -> Accepted:
     """Make a job of a task, with its first execution.
 
     The execution is written last and durably: whoever gets an answer has an execution that will reach its end.
@@ -34,13 +36,21 @@ def submit(farm: Farm, task_id: str, spec: JobSpec, job_id: str | None = None) -
     check_can_notify(farm.settings, spec)
     farm.queue.check()
     now = farm.clock.now()
-    job = Job(job_id or new_id(), task_id, spec, created_at=now, modified_at=now, executions_count=1)
+    job = Job(
+        job_id or new_id(),
+        task_id,
+        spec,
+        created_at=now,
+        modified_at=now,
+        executions_count=1,
+        caller_address=caller_address,
+    )
     farm.store.jobs.add(job)
     farm.store.tasks.touch(task_id, now, new_jobs=1)
     return Accepted(job, _start(farm, job))
 
 
-def resubmit(farm: Farm, task_id: str, job_id: str, spec: JobSpec) -> Accepted:
+def resubmit(farm: Farm, task_id: str, job_id: str, spec: JobSpec, *, caller_address: str | None = None) -> Accepted:
     """Give a job a new definition and start it under that, or make the job where there is none of this id.
 
     Executions of the old definition that wait for their time are withdrawn; those that are under way go on.
@@ -48,13 +58,14 @@ def resubmit(farm: Farm, task_id: str, job_id: str, spec: JobSpec) -> Accepted:
     """
     stored = farm.store.jobs.get(job_id)
     if stored is None:
-        return submit(farm, task_id, spec, job_id)
+        return submit(farm, task_id, spec, job_id, caller_address=caller_address)
     if stored.task_id != task_id:
         raise Conflict("jobId", "is the id of a job of another task")
     check_can_notify(farm.settings, spec)
     farm.queue.check()
     now = farm.clock.now()
-    job = replace(stored, spec=spec, modified_at=now, revision=stored.revision + 1, stopped_at=None)
+    revision = stored.revision + 1
+    job = replace(stored, spec=spec, modified_at=now, revision=revision, stopped_at=None, caller_address=caller_address)
     superseded = waiting_of_job(farm, stored)
     farm.store.jobs.replace(job)
     farm.store.tasks.touch(task_id, now)

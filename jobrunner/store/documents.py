@@ -50,6 +50,7 @@ class JobDocument(Document):
     executions_count = IntField(default=0)
     revision = IntField(default=0)
     stopped_at = DateTimeField()
+    caller_address = StringField()
 
     meta = {  # noqa: RUF012
         "collection": "jobs",
@@ -95,6 +96,7 @@ class ExecutionDocument(Document):
     retried_from = StringField()
     owes_retry = BooleanField(default=False)
     owed_deliveries = EmbeddedDocumentListField(OwedDeliveryDocument)
+    caller_address = StringField()
     times = MapField(DateTimeField())
 
     meta = {  # noqa: RUF012

@@ -50,9 +50,10 @@ class MongoExecutions:
             document = ExecutionDocument.objects(**expected).modify(new=True, **_update(changes))
         return _execution(document) if document else None
 
-    def page_of_job(self, job_id: str, number: int, per_page: int) -> list[Execution]:
-        """A page of a job's executions, the newest first."""
-        found = ExecutionDocument.objects(job_id=job_id).order_by("-created_at", "-id")
+    def page_of_job(self, job_id: str, number: int, per_page: int, states: Iterable[State] = ()) -> list[Execution]:
+        """A page of a job's executions, or of those in some states, the newest first."""
+        chosen = {"state__in": names} if (names := [state.value for state in states]) else {}
+        found = ExecutionDocument.objects(job_id=job_id, **chosen).order_by("-created_at", "-id")
         return _list(found.skip((number - 1) * per_page), per_page)
 
     def page(

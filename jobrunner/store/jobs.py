@@ -27,6 +27,7 @@ class MongoJobs:
             created_at=job.created_at,
             modified_at=job.modified_at,
             executions_count=job.executions_count,
+            caller_address=job.caller_address,
         )
         try:
             with translating_errors():
@@ -41,13 +42,14 @@ class MongoJobs:
         return _job(document) if document else None
 
     def replace(self, job: Job) -> bool:
-        """Replace the spec of a stored job, which is no longer stopped then; whether there was such a job."""
+        """Give a stored job a new spec, which came from elsewhere; it is no longer stopped. False: no such job."""
         with translating_errors():
             return bool(
                 JobDocument.objects(id=job.id, task_id=job.task_id).update_one(
                     set__spec=job.spec.to_json(),
                     set__modified_at=job.modified_at,
                     set__revision=job.revision,
+                    set__caller_address=job.caller_address,
                     unset__stopped_at=True,
                 )
             )
@@ -90,4 +92,5 @@ def _job(document: JobDocument) -> Job:
         executions_count=document.executions_count,
         revision=document.revision,
         stopped_at=document.stopped_at,
+        caller_address=document.caller_address,
     )

@@ -60,7 +60,7 @@ def test_many_first_touches_at_once_make_one_task_and_count_all_jobs(mongodb: St
 
 def job(minutes: int = 0, task_id: str = "task") -> Job:
     at = NOW + timedelta(minutes=minutes)
-    return Job(new_id(), task_id, SPEC, created_at=at, modified_at=at)
+    return Job(new_id(), task_id, SPEC, created_at=at, modified_at=at, caller_address="192.0.2.1")
 
 
 def test_a_job_comes_back_as_it_was(store: Store) -> None:
@@ -85,7 +85,8 @@ def test_a_job_s_definition_is_replaced_and_it_is_not_stopped_any_more(store: St
     stopped = store.jobs.get(made.id)
     assert stopped is not None
     assert stopped.stopped_at == NOW
-    new = replace(made, spec=JobSpec(image="other"), revision=1, modified_at=NOW + timedelta(minutes=1))
+    later = NOW + timedelta(minutes=1)
+    new = replace(made, spec=JobSpec(image="other"), revision=1, modified_at=later, caller_address="2001:db8::5")
     assert store.jobs.replace(new)
     assert store.jobs.get(made.id) == replace(new, executions_count=1)
     assert not store.jobs.replace(replace(new, task_id="other"))

@@ -55,6 +55,7 @@ def test_an_execution_comes_back_as_it_was(store: Store) -> None:
         finished_at=NOW + timedelta(milliseconds=1),
         cause=Cause.OUT_OF_MEMORY,
         reason="killed",
+        caller_address="192.0.2.1",
         exit_code=137,
         oom_killed=True,
         retried_from=new_id(),
@@ -144,6 +145,9 @@ def test_the_executions_of_a_job_come_in_pages_the_newest_first(store: Store) ->
     last = store.executions.last_of_job(job_id)
     assert last is not None
     assert last.id == newest_first[0]
+    waiting = stored(store, *(execution(State.SCHEDULED, minutes=9, job_id=job_id) for _ in range(2)))
+    assert {e.id for e in store.executions.page_of_job(job_id, 1, 5, [State.SCHEDULED])} == {e.id for e in waiting}
+    assert [e.id for e in store.executions.page_of_job(job_id, 2, 2, [State.ENQUEUED])] == newest_first[2:4]
 
 
 def test_all_executions_come_in_pages_with_one_more_where_there_is_a_next(store: Store) -> None:

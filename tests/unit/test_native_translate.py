@@ -57,6 +57,13 @@ def test_times_of_jobs_and_executions_are_iso_without_a_zone_in_microseconds() -
     assert shown(replace(ENQUEUED, created_at=T0.replace(microsecond=0)))["createdAt"] == "2019-01-17T15:13:02.000000"
 
 
+def test_each_execution_of_a_job_says_where_it_is() -> None:
+    view = JobView(job(), 1, [(ENQUEUED, NOTHING)], ENQUEUED, ())
+    (execution,) = translate.job_details(view, (), URLS)["job"]["executions"]
+    assert execution["url"] == f"http://localhost:10000/tasks/t/jobs/{JOB_ID}/executions/{EXECUTION_ID}"
+    assert shown(ENQUEUED)["url"] == execution["url"]
+
+
 def test_times_of_tasks_are_unix_seconds() -> None:
     page = translate.task_page(Page((Task("t", T0, T0 + timedelta(seconds=1.5), 2),), 1, 10, 1), URLS)
     assert page["items"] == [

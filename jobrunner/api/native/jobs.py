@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jobrunner.api.caller import caller_address
 from jobrunner.api.context import current_farm
 from jobrunner.api.native import query, translate
 from jobrunner.api.native.documents import Accepted, ExecutionPage, JobDetails, JobReference
@@ -26,23 +27,25 @@ LOG_BYTES_IN_A_LIST = 4 * 1024
 def enqueue_or_update_job(task_id: str, job_id: str) -> Document:
     """Make the job, or give it a new definition; start it or schedule it."""
     farm = current_farm()
-    taken = resubmit(farm, check_task_id(task_id), check_uuid("jobId", job_id), parse_spec(body()))
+    ids = check_task_id(task_id), check_uuid("jobId", job_id)
+    taken = resubmit(farm, *ids, parse_spec(body()), caller_address=caller_address())
     return translate.accepted(taken, urls_for_request(farm.settings))
 
 
 @route("GET", JOB)
 @answers(JobDetails, query=(PAGE,))
 def show_job(task_id: str, job_id: str) -> Document:
-    """The job with a page of its executions, the newest first."""
+    """The job with a page of its executions, the newest first; those that wait for their time come last."""
     farm, page = current_farm(), query.page()
     job = queries.job(farm, task_id, job_id)
-    executions = queries.executions_of_job(farm, job, page)
+    executions, has_next = queries.executions_of_job(farm, job, page)
     view = JobView(
         job,
         page,
         [(execution, queries.output_tail(farm, execution, LOG_BYTES_IN_A_LIST)) for execution in executions],
         newest=queries.newest_execution(farm, job),
         next_times=queries.next_times(farm, job),
+        has_next=has_next,
     )
     return translate.job_details(view, farm.settings.redacted_names, urls_for_request(farm.settings))
 
@@ -64,7 +67,7 @@ def list_executions_of_job(task_id: str, job_id: str) -> Document:
 def rerun_job(task_id: str, job_id: str) -> Document:
     """Run the job once more, now."""
     farm = current_farm()
-    taken = rerun(farm, queries.job(farm, task_id, job_id))
+    taken = rerun(farm, queries.job(farm, task_id, job_id), caller_address())
     return translate.accepted(taken, urls_for_request(farm.settings))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import request
 
+from jobrunner.api.caller import caller_address
 from jobrunner.api.context import current_farm
 from jobrunner.api.native import query, translate
 from jobrunner.api.native.documents import Accepted, TaskDetails, TaskPage
@@ -42,7 +43,7 @@ def search_tasks() -> Document:
 def enqueue_job(task_id: str) -> Document:
     """Make a job of the task, and start it or schedule it."""
     farm = current_farm()
-    taken = submit(farm, check_task_id(task_id), parse_spec(body()))
+    taken = submit(farm, check_task_id(task_id), parse_spec(body()), caller_address=caller_address())
     return translate.accepted(taken, urls_for_request(farm.settings))
 
 

@@ -31,7 +31,7 @@ SAYS_ENOUGH = frozenset({None, Cause.SUCCESS, Cause.EXIT_CODE, Cause.STOPPED})  
 class JobView:
     """A job as its details show it: a page of its executions, each with the end of its output, and the newest.
 
-    `next_times`: when it is to start by itself; none: it is not.
+    `next_times`: when it is to start by itself; none: it is not. `has_next`: there is a page after this one.
     """
 
     job: Job
@@ -39,6 +39,7 @@ class JobView:
     executions: Sequence[tuple[Execution, OutputTail]]
     newest: Execution | None
     next_times: Sequence[datetime]
+    has_next: bool = False
 
 
 # ----------------------------------------------------------------------------------------------------- tasks
@@ -115,22 +116,22 @@ def job_details(view: JobView, redacted_names: Iterable[str], urls: Urls) -> Doc
     """A job with a page of its executions."""
     job, newest = view.job, view.newest
     url = urls.job(job.task_id, job.id)
-    has_next = view.page * EXECUTIONS_PER_PAGE < job.executions_count
     details = {
         "taskId": job.task_id,
         "createdAt": iso(job.created_at),
         "lastModifiedAt": iso(max([job.modified_at, *(newest.times.values() if newest else ())])),
         "executionCount": job.executions_count,
-        "executions": [_execution(execution, tail) for execution, tail in view.executions],
+        "executions": [_execution(execution, tail, urls) for execution, tail in view.executions],
         "metadata": _job_metadata(job, newest, redacted_names),
         "scheduled": bool(view.next_times),
         "nextTimes": [iso(instant) for instant in view.next_times],
         "jobId": job.id,
         "url": url,
         "stoppedAt": iso(job.stopped_at),
+        "requestIPAddress": job.caller_address,
         "page": view.page,
         "perPage": EXECUTIONS_PER_PAGE,
-        **_neighbours(url, view.page, has_next),
+        **_neighbours(url, view.page, view.has_next),
     }
     return {"job": details, "task": _reference(job.task_id, urls.task(job.task_id))}
 
@@ -156,13 +157,13 @@ def execution_details(execution: Execution, tail: OutputTail, urls: Urls) -> Doc
     """An execution with the end of its output."""
     task_id, job_id = execution.task_id, execution.job_id
     return {
-        "execution": _execution(execution, tail),
+        "execution": _execution(execution, tail, urls),
         "job": _reference(job_id, urls.job(task_id, job_id)),
         "task": _reference(task_id, urls.task(task_id)),
     }
 
 
-def _execution(execution: Execution, tail: OutputTail) -> Document:
+def _execution(execution: Execution, tail: OutputTail, urls: Urls) -> Document:
     return {
         **_run(execution),
         "error": _error(execution, tail),
@@ -172,6 +173,7 @@ def _execution(execution: Execution, tail: OutputTail) -> Document:
             "docker_host": execution.engine_host,
             "docker_port": execution.engine_port,
         },
+        "url": urls.execution(execution.task_id, execution.job_id, execution.id),
         "cause": execution.cause,
         "reason": execution.reason,
         "oomKilled": execution.oom_killed,
@@ -180,6 +182,7 @@ def _execution(execution: Execution, tail: OutputTail) -> Document:
         "retriedFrom": execution.retried_from,
         "dueAt": iso(execution.due_at),
         "stopRequestedAt": iso(execution.stop_requested_at),
+        "requestIPAddress": execution.caller_address,
     }
 
 

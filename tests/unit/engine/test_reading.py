@@ -95,6 +95,9 @@ def test_following_ends_when_the_process_is_to_end(world: World) -> None:
         lambda farm, e: queries.execution(farm, "other", e.job_id, e.id),
         lambda farm, e: queries.any_execution(farm, new_id()),
         lambda farm, e: queries.tasks(farm, 2),
+        lambda farm, e: queries.job(farm, TASK, "x"),
+        lambda farm, e: queries.execution(farm, TASK, e.job_id, "x"),
+        lambda farm, e: queries.any_execution(farm, ""),
     ],
 )
 def test_what_is_not_there_or_not_where_it_is_looked_for_is_not_found(world: World, ask: Callable[..., object]) -> None:
@@ -107,13 +110,10 @@ def test_what_is_not_there_or_not_where_it_is_looked_for_is_not_found(world: Wor
     "ask",
     [
         lambda farm, e: queries.task(farm, "a/b"),
-        lambda farm, e: queries.job(farm, TASK, "x"),
         lambda farm, e: queries.job(farm, "-x", e.job_id),
-        lambda farm, e: queries.execution(farm, TASK, e.job_id, "x"),
-        lambda farm, e: queries.any_execution(farm, ""),
     ],
 )
-def test_what_cannot_be_an_id_is_invalid(world: World, ask: Callable[..., object]) -> None:
+def test_what_cannot_be_a_task_is_invalid(world: World, ask: Callable[..., object]) -> None:
     execution = world.submit()
     with pytest.raises(InvalidRequest):
         ask(world.farm(), execution)
