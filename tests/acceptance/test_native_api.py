@@ -164,7 +164,9 @@ def test_stop_job(farm: Farm) -> None:
     accepted = farm.post_job("sleep", "100", cron="*/10 * * * *")
     answer = farm.http.post(f"{as_the_document_writes_it(accepted)}stop/", timeout=10)
     assert answer.status_code == 200
-    assert answer.json() == {key: accepted[key] for key in ("jobId", "jobUrl", "taskId", "taskUrl")}
+    keys = ("jobId", "jobUrl", "taskId", "taskUrl")
+    did = {"stopped": {"beforeStart": 1, "stopping": 0}, "alreadyStopped": False}
+    assert answer.json() == {key: accepted[key] for key in keys} | did
     job = get(farm, accepted["jobUrl"])["job"]
     assert (job["scheduled"], [run["status"] for run in job["executions"]]) == (False, ["stopped"])
 

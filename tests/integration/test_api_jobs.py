@@ -268,7 +268,8 @@ def test_stopping_a_job_stops_its_execution_and_its_schedule(api: ApiFarm) -> No
     assert get(api, posted["jobUrl"])["job"]["scheduled"] is True
     answer = api.client.post(posted["jobUrl"] + "/stop/")
     assert answer.status_code == 200
-    assert answer.json == {key: posted[key] for key in ("jobId", "jobUrl", "taskId", "taskUrl")}
+    where = {key: posted[key] for key in ("jobId", "jobUrl", "taskId", "taskUrl")}
+    assert answer.json == where | {"stopped": {"beforeStart": 1, "stopping": 0}, "alreadyStopped": False}
     assert get(api, posted["jobUrl"])["job"]["scheduled"] is False
     assert api.execution(posted["queueJobId"]).state is State.STOPPED
 

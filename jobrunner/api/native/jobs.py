@@ -65,5 +65,4 @@ def stop_job(task_id: str, job_id: str) -> Document:
     """Stop what the job runs, its schedule and its retries."""
     farm = current_farm()
     job = queries.job(farm, task_id, job_id)
-    cancel.stop_job(farm, job)
-    return translate.job_reference(job, urls_for_request(farm.settings))
+    return translate.stopped_job(job, cancel.stop_job(farm, job), urls_for_request(farm.settings))
