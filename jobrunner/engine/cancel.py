@@ -67,7 +67,7 @@ def _stop_next_attempt(farm: Farm, execution: Execution) -> bool:
     return _stop(farm, following) is Stopped.BEFORE_START
 
 
-def _stop(farm: Farm, execution: Execution) -> Stopped:
+def _stop(farm: Farm, execution: Execution, *, tell_redis: bool = True) -> Stopped:
     wished = farm.store.executions.compare_and_set(
         execution.id,
         states=OPEN,
@@ -76,21 +76,24 @@ def _stop(farm: Farm, execution: Execution) -> Stopped:
     )
     while wished is not None and wished.state in WAITING:
         if close(farm, wished, outcomes.stopped_before_start()):
-            _forget_message(farm, wished)
+            if tell_redis:
+                _forget_message(farm, wished)
             return Stopped.BEFORE_START
         wished = farm.store.executions.get(execution.id)
     if wished is None or wished.state.is_terminal:
         return Stopped.ALREADY_OVER
-    _tell_node(farm, wished)
+    if tell_redis:
+        _tell_node(farm, wished)
     return Stopped.STOPPING
 
 
 def stop_job(farm: Farm, job: Job) -> StoppedJob:
     """Stop all that a job does: what runs, what waits, its schedule and its retries. Idempotent."""
     farm.store.jobs.set_stopped(job.id, farm.clock.now())
+    redis_answers = _redis_answers(farm, job)
     counts: Counter[Stopped] = Counter()
     while open_now := farm.store.executions.open_of_job(job.id, BATCH):
-        counts.update(_stop(farm, execution) for execution in open_now)
+        counts.update(_stop(farm, execution, tell_redis=redis_answers) for execution in open_now)
     return StoppedJob(job.stopped_at is not None, counts[Stopped.BEFORE_START], counts[Stopped.STOPPING])
 
 
@@ -105,6 +108,16 @@ def withdraw(farm: Farm, waiting: Iterable[Execution]) -> None:
         current = farm.store.executions.get(execution.id)
         if current is not None and current.state is State.SCHEDULED:
             _stop(farm, current)
+
+
+def _redis_answers(farm: Farm, job: Job) -> bool:
+    """Asked once for all executions of a job: where Redis hangs, each of them would wait for it."""
+    try:
+        farm.queue.check()
+    except QueueUnavailable as error:
+        farm.announce(Trouble(where=f"stop of job {job.id}", error=str(error)))
+        return False
+    return True
 
 
 def _forget_message(farm: Farm, execution: Execution) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from jobrunner.domain.events import Trouble
 from jobrunner.domain.executions import Execution, Job
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.ports import Container, OutputReader
@@ -246,6 +247,16 @@ def test_stopping_a_job_twice_says_that_nothing_is_left_to_do(world: World) -> N
     world.clock.move(60)
     assert stop_job(world.farm(), first) == StoppedJob(True, before_start=0, stopping=0)
     assert job_of(world, execution) == first
+
+
+def test_stopping_a_job_of_many_executions_waits_for_a_redis_that_is_away_only_once(world: World) -> None:
+    first = world.submit()
+    for _ in range(20):
+        resubmit(world.farm(), first.task_id, first.job_id, first.spec)
+    world.queue.is_down = True
+    assert stop_job(world.farm(), job_of(world, first)).before_start == 21
+    assert {execution.state for execution in world.attempts(first)} == {State.STOPPED}
+    assert len(world.announced(Trouble)) == 1
 
 
 def test_stopping_a_job_stops_its_retries(world: World) -> None:
