@@ -15,7 +15,7 @@ from jobrunner.engine.node import Run, ThisNode
 def sample_usage(node: ThisNode) -> None:
     """Sample the containers that are due. Raises EngineUnavailable, StoreUnavailable: then later."""
     now = node.farm.clock.now()
-    due = {run.container.id: run for run in node.runs() if run.container is not None and _is_due(node, run, now)}
+    due = {run.container.id: run for run in node.runs() if _is_due(node, run, now) and run.container is not None}
     if not due:
         return
     samples = node.executor.usage([run.container for run in due.values() if run.container is not None])
@@ -25,13 +25,13 @@ def sample_usage(node: ThisNode) -> None:
 
 def _is_due(node: ThisNode, run: Run, now: datetime) -> bool:
     """Whether to sample it now; then its next time is set, so that an Engine in trouble is not asked all the time."""
-    if not run.is_started:
+    has_ended = run.container is None or run.container.ended is not None
+    if run.started_at is None or has_ended:
         return False
     longest_pause = timedelta(seconds=node.farm.settings.usage_interval_seconds)
-    started_at = run.held.started_at or now
-    is_due = now >= (run.sample_at or next_sample_at(started_at, started_at, longest_pause))
+    is_due = now >= (run.sample_at or next_sample_at(run.started_at, run.started_at, longest_pause))
     if is_due:
-        run.sample_at = next_sample_at(now, started_at, longest_pause)
+        run.sample_at = next_sample_at(now, run.started_at, longest_pause)
     return is_due
 
 

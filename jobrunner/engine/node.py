@@ -19,8 +19,8 @@ class Run:
 
     Other threads read it, and set `stop_wished` (somebody asked), `kill_at` (the time keeper has sent SIGTERM), and
     `usage` and `sample_at` (the meter: what it has used up, and when to look again).
-    `look_first`: an earlier run, or an earlier try, may have left a container. `is_started`: it has been started, so
-    a signal finds somebody.
+    `look_first`: an earlier run, or an earlier try, may have left a container. `started_at`: when this run knew that it
+    has been started, so that a signal finds somebody.
     """
 
     execution_id: str
@@ -31,7 +31,7 @@ class Run:
     capture: Capture | None = None
     reader: OutputReader | None = None
     look_first: bool = False
-    is_started: bool = False
+    started_at: datetime | None = None
     timed_out: bool = False
     kill_at: datetime | None = None
     sample_at: datetime | None = None

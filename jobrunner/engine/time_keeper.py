@@ -16,7 +16,7 @@ def keep_time(node: ThisNode) -> None:
     """One look at every run."""
     now = node.farm.clock.now()
     for run in node.runs():
-        if not run.is_started:
+        if run.started_at is None:
             continue  # before the container starts, the run itself looks at its time and its wishes
         try:
             _end_if_due(node, run, now)

@@ -20,7 +20,7 @@ from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.redaction import redact
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
-from jobrunner.engine.cancel import Stopped, StoppedJob
+from jobrunner.engine.cancel import Stopped
 from jobrunner.engine.queries import EXECUTIONS_PER_PAGE, OutputTail
 from jobrunner.engine.submit import Accepted
 
@@ -110,15 +110,6 @@ def job_reference(job: Job, urls: Urls) -> Document:
         "jobUrl": urls.job(job.task_id, job.id),
         "taskId": job.task_id,
         "taskUrl": urls.task(job.task_id),
-    }
-
-
-def stopped_job(job: Job, stopped: StoppedJob, urls: Urls) -> Document:
-    """The answer to stopping a job."""
-    return {
-        **job_reference(job, urls),
-        "stopped": {"beforeStart": stopped.before_start, "stopping": stopped.stopping},
-        "alreadyStopped": stopped.was_stopped,
     }
 
 

@@ -172,7 +172,7 @@ def test_a_stop_while_no_worker_is_up_is_carried_out_by_the_next(world: World) -
     stop_execution(world.farm(), execution)
     second = world.node()
     adopted = world.run_in_background(second, execution.id)
-    wait_until(lambda: second.runs() and second.runs()[0].is_started, 5, "it is adopted")
+    wait_until(lambda: second.runs() and second.runs()[0].started_at, 5, "it is adopted")
     keep_time(second)
     assert adopted.result(5) is RunEnd.CLOSED
     assert world.get(execution).state is State.STOPPED
