@@ -190,4 +190,5 @@ def as_of(moment: Moment, execution: Execution) -> Execution:
         oom_killed=False,
         stop_requested_at=None,
         usage=None,
+        retried_by=None,
     )

@@ -44,6 +44,7 @@ def execution_document(execution: Execution, settings: Settings) -> dict[str, An
         "oomKilled": execution.oom_killed,
         "attempt": execution.attempt,
         "retriedFrom": execution.retried_from,
+        "retriedBy": execution.retried_by,
         "node": execution.node,
         "image": execution.spec.image,
         "command": execution.spec.command,

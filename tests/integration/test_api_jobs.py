@@ -155,6 +155,7 @@ def test_job_details_have_the_shape_of_the_document(api: ApiFarm) -> None:
         "envs": {"A": "1", "API_KEY": "***"},
         "notify": {"fails": [], "finishes": [], "succeeds": []},
         "retries": 0,
+        "retryPolicy": None,
         "retry_count": 0,
         "timeout": 1800,
         "webhooks": {"fails": [], "finishes": [], "succeeds": []},
