@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jobrunner.domain.executions import Execution
+from jobrunner.domain.outcomes import node_lost
 from jobrunner.domain.usage import ResourceUsage, next_sample_at
+from jobrunner.engine.finish import close
 from jobrunner.engine.meter import sample_usage
 from jobrunner.engine.node import ThisNode
 from jobrunner.engine.run import run_execution
@@ -118,6 +120,15 @@ def test_the_peak_is_kept_when_the_worker_dies_and_another_adopts_the_container(
     world.engine.exit(execution.id, 0)
     adopted.result(5)
     assert world.get(execution).usage == replace(last, peak_memory_bytes=5000)
+
+
+def test_what_is_lost_with_its_node_keeps_its_last_sample(world: World) -> None:
+    execution, node, _ = world.running()
+    world.clock.move(1)
+    usage = uses(world, execution, 0.5)
+    sample_usage(node)
+    assert close(world.farm(), world.get(execution), node_lost("one", 30)) is not None
+    assert world.get(execution).usage == usage
 
 
 # ------------------------------------------------------------------------------------------------------- trouble
