@@ -110,6 +110,8 @@ class Settings(BaseModel):
     retry_first_delay_seconds: Seconds = 10.0
     retry_factor: float = Field(2.0, ge=1.0)
     retry_longest_delay_seconds: Seconds = 3600.0
+    retry_jitter: float = Field(0.0, ge=0, le=1)
+    usage_interval_seconds: Seconds = 10.0
     output_cap_bytes: int = Field(1024**3, ge=1)
     redacted_names: tuple[str, ...] = ("password", "key", "secret", "client_id", "token")
 

@@ -1,18 +1,14 @@
-"""What an ending leads to, decided without I/O: whether there is another attempt, and when.
+"""What a move leads to, decided without I/O: what is owed to people (webhooks, e-mail).
 
-What is owed to people (webhooks, e-mail) is decided here too, so that it can be written in the update that makes the
-move which it tells of.
+So it can be written in the update that makes the move which it tells of. (Whether an ending leads to another attempt
+is decided in jobrunner.domain.retry.)
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-
 from jobrunner.domain.deliveries import DeliveryKind, OwedDelivery, delivery_id
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.hooks import Moment
-from jobrunner.domain.outcomes import Outcome
 from jobrunner.domain.states import State
 
 _MOMENTS: dict[State, tuple[Moment, ...]] = {
@@ -24,34 +20,6 @@ _MOMENTS: dict[State, tuple[Moment, ...]] = {
     State.EXPIRED: (Moment.FAILS, Moment.FINISHES),
     State.STOPPED: (Moment.FINISHES,),
 }
-
-TRIED_AGAIN = frozenset({State.FAILED, State.TIMEDOUT, State.LOST})
-
-
-@dataclass(frozen=True)
-class BackOff:
-    """How long to wait before the next attempt: `first`, then `factor` times as long each time, up to `longest`."""
-
-    first_seconds: float
-    factor: float
-    longest_seconds: float
-
-    def delay(self, attempt: int) -> timedelta:
-        """The wait after attempt number `attempt` (counted from 1) has failed."""
-        delay_seconds = min(self.first_seconds, self.longest_seconds)
-        for _ in range(attempt - 1):  # a power would overflow where a product is only cut
-            delay_seconds = min(delay_seconds * self.factor, self.longest_seconds)
-        return timedelta(seconds=delay_seconds)
-
-
-def wants_retry(execution: Execution, outcome: Outcome) -> bool:
-    """Whether the job asks for another attempt after this ending. Never after a stop or an expiration."""
-    return outcome.state in TRIED_AGAIN and execution.attempt <= execution.spec.retries
-
-
-def retry_due_at(execution: Execution, ended_at: datetime, back_off: BackOff) -> datetime:
-    """When the attempt after this one is due."""
-    return ended_at + back_off.delay(execution.attempt)
 
 
 def deliveries_owed(execution: Execution, target: State, *, tried_again: bool = False) -> tuple[OwedDelivery, ...]:

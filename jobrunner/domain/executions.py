@@ -11,6 +11,7 @@ from jobrunner.domain.deliveries import OwedDelivery
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
+from jobrunner.domain.usage import ResourceUsage
 
 T = TypeVar("T")
 
@@ -73,7 +74,9 @@ class Execution:
     reason: str = ""
     exit_code: int | None = None
     oom_killed: bool = False
+    usage: ResourceUsage | None = None
     retried_from: str | None = None
+    retried_by: str | None = None
     owes_retry: bool = False
     owed_deliveries: tuple[OwedDelivery, ...] = ()
     caller_address: str | None = None

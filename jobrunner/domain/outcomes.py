@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from jobrunner.domain.states import State
+from jobrunner.domain.usage import ResourceUsage
 from jobrunner.errors import (
     CommandNotExecutable,
     CommandNotFound,
@@ -19,6 +20,7 @@ from jobrunner.errors import (
 )
 
 SIGNAL_BASE = 128  # a program that died of signal N has exit code 128 + N (POSIX shells, and the Docker Engine)
+SIGKILL_EXIT_CODE = SIGNAL_BASE + signal.SIGKILL
 
 
 class Cause(StrEnum):
@@ -61,6 +63,7 @@ class Outcome:
     oom_killed: bool = False
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    usage: ResourceUsage | None = None
 
 
 def judge_exit(ended: ContainerExit, *, stopped: bool, timed_out: bool, timeout_seconds: float) -> Outcome:

@@ -16,6 +16,7 @@ from jobrunner.domain.executions import Execution, Job, Node, Page, Task
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.outcomes import ContainerExit
 from jobrunner.domain.states import State
+from jobrunner.domain.usage import ResourceUsage
 
 
 class Clock(Protocol):
@@ -111,7 +112,7 @@ class JobStore(Protocol):
         """Replace the spec of a stored job and note `modified_at`; whether there was one of its id and task."""
 
     def set_stopped(self, job_id: str, at: datetime) -> None:
-        """Note that the job was stopped: it starts nothing more by itself."""
+        """Note that the job was stopped, if it was not before: it starts nothing more by itself."""
 
     def count_execution(self, job_id: str, at: datetime) -> None:
         """Count one more execution of the job, and note when it was last modified."""
@@ -141,6 +142,11 @@ class ExecutionStore(Protocol):
         records the instant under `times`, from `changes["moved_at"]`.
         """
 
+    def note_usage(self, execution_id: str, claim: int, usage: ResourceUsage) -> None:
+        """Store what the container of an execution has used up, if its claim is this one and it has not ended."""
+
+    def page_of_job(self, job_id: str, number: int, per_page: int) -> list[Execution]:
+        """A page of a job's executions, the newest first."""
     def page_of_job(self, job_id: str, number: int, per_page: int, states: Iterable[State] = ()) -> list[Execution]:
         """A page of a job's executions, or of those in some states, the newest first."""
 
@@ -401,6 +407,12 @@ class Executor(Protocol):
 
     def remove(self, execution_id: str) -> None:
         """Remove the container, running or not; nothing if it is not there."""
+
+    def usage(self, containers: Sequence[Container]) -> Mapping[str, ResourceUsage]:
+        """What each of these has used up so far, by its id. Those that do not run, or are gone, are left out.
+
+        It may take seconds, and its failures keep nothing else from being tried.
+        """
 
     def containers(self) -> list[Container]:
         """All containers of this farm on this Engine, running or not. Never those of another farm."""

@@ -13,10 +13,19 @@ import shlex
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from jobrunner.domain.hooks import Moment, Notify, Secret, Webhook, Webhooks
 from jobrunner.domain.images import PullPolicy, parse_image
+from jobrunner.domain.retry import RetryPolicy
 from jobrunner.domain.schedules import check_cron, check_timezone, parse_duration, parse_instant
 from jobrunner.domain.specification import Number, Specification, Text, WholeNumber, check_text
 
@@ -113,6 +122,7 @@ class JobSpec(Specification):
     stop_grace: Annotated[WholeNumber, Field(ge=0, le=3600)] | None = None
     pull_policy: PullPolicy = PullPolicy.MISSING
     retries: Annotated[WholeNumber, Field(ge=0, le=100)] = 0
+    retry_policy: RetryPolicy | None = None
     expiration: UnixSeconds | None = None
     start_in: Annotated[Text, AfterValidator(_duration)] | None = None
     start_at: UnixSeconds | None = None
@@ -126,6 +136,13 @@ class JobSpec(Specification):
     webhook: Webhook | None = None  # short for one of webhooks.finishes
     webhook_secret: Secret | None = Field(None, repr=False)
     notify: Notify = Notify()
+
+    @field_validator("retry_policy")
+    @classmethod
+    def _has_retries(cls, policy: RetryPolicy | None, info: ValidationInfo) -> RetryPolicy | None:
+        if policy is not None and info.data.get("retries") == 0:
+            raise ValueError("is of no use without retries: give `retries` too, 1 or more")
+        return policy
 
     @model_validator(mode="after")
     def _one_start(self) -> JobSpec:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 
 from jobrunner.domain import outcomes
 from jobrunner.domain.events import Trouble
 from jobrunner.domain.executions import Execution, Job
+from jobrunner.domain.identifiers import retry_id
 from jobrunner.domain.states import TERMINAL, WAITING, State
 from jobrunner.engine.farm import Farm
-from jobrunner.engine.finish import close
+from jobrunner.engine.finish import close, make_retry
 from jobrunner.engine.make import make_next_tick
 from jobrunner.errors import QueueUnavailable
 
@@ -24,19 +27,47 @@ class Stopped(StrEnum):
     BEFORE_START = "stopped before it started"
     STOPPING = "stopping"
     ALREADY_OVER = "already over"
+    NEXT_ATTEMPT = "already over; the next attempt is stopped before it started"
+
+
+@dataclass(frozen=True)
+class StoppedJob:
+    """What the stop of a job did: how many executions it ended before they started, and how many are stopping now.
+
+    `was_stopped`: the job had been stopped before.
+    """
+
+    was_stopped: bool
+    before_start: int
+    stopping: int
 
 
 def stop_execution(farm: Farm, execution: Execution) -> Stopped:
     """Stop one execution. Idempotent. Raises StoreUnavailable: then nothing may have happened.
 
     A cron goes on without the one tick that is stopped: the next one is made first, as when a tick is fired.
+    One that has failed, and waits to be tried again, is not.
     """
     if execution.state is State.SCHEDULED and execution.spec.cron and execution.attempt == 1:
         make_next_tick(farm, execution)
-    return _stop(farm, execution)
+    stopped = _stop(farm, execution)
+    if stopped is Stopped.ALREADY_OVER and _stop_next_attempt(farm, execution):
+        return Stopped.NEXT_ATTEMPT
+    return stopped
 
 
-def _stop(farm: Farm, execution: Execution) -> Stopped:
+def _stop_next_attempt(farm: Farm, execution: Execution) -> bool:
+    """Stop the attempt that follows an ended one, if it waits for its time; whether that was so."""
+    ended = farm.store.executions.get(execution.id)
+    if ended is not None and ended.owes_retry:
+        make_retry(farm, ended)
+    following = farm.store.executions.get(retry_id(execution.id))
+    if following is None or following.state is not State.SCHEDULED:
+        return False
+    return _stop(farm, following) is Stopped.BEFORE_START
+
+
+def _stop(farm: Farm, execution: Execution, *, tell_redis: bool = True) -> Stopped:
     wished = farm.store.executions.compare_and_set(
         execution.id,
         states=OPEN,
@@ -45,21 +76,25 @@ def _stop(farm: Farm, execution: Execution) -> Stopped:
     )
     while wished is not None and wished.state in WAITING:
         if close(farm, wished, outcomes.stopped_before_start()):
-            _forget_message(farm, wished)
+            if tell_redis:
+                _forget_message(farm, wished)
             return Stopped.BEFORE_START
         wished = farm.store.executions.get(execution.id)
     if wished is None or wished.state.is_terminal:
         return Stopped.ALREADY_OVER
-    _tell_node(farm, wished)
+    if tell_redis:
+        _tell_node(farm, wished)
     return Stopped.STOPPING
 
 
-def stop_job(farm: Farm, job: Job) -> None:
-    """Stop all that a job does: what runs, what waits, its schedule and its retries."""
+def stop_job(farm: Farm, job: Job) -> StoppedJob:
+    """Stop all that a job does: what runs, what waits, its schedule and its retries. Idempotent."""
     farm.store.jobs.set_stopped(job.id, farm.clock.now())
+    redis_answers = _redis_answers(farm, job)
+    counts: Counter[Stopped] = Counter()
     while open_now := farm.store.executions.open_of_job(job.id, BATCH):
-        for execution in open_now:
-            _stop(farm, execution)
+        counts.update(_stop(farm, execution, tell_redis=redis_answers) for execution in open_now)
+    return StoppedJob(job.stopped_at is not None, counts[Stopped.BEFORE_START], counts[Stopped.STOPPING])
 
 
 def waiting_of_job(farm: Farm, job: Job) -> list[Execution]:
@@ -73,6 +108,16 @@ def withdraw(farm: Farm, waiting: Iterable[Execution]) -> None:
         current = farm.store.executions.get(execution.id)
         if current is not None and current.state is State.SCHEDULED:
             _stop(farm, current)
+
+
+def _redis_answers(farm: Farm, job: Job) -> bool:
+    """Asked once for all executions of a job: where Redis hangs, each of them would wait for it."""
+    try:
+        farm.queue.check()
+    except QueueUnavailable as error:
+        farm.announce(Trouble(where=f"stop of job {job.id}", error=str(error)))
+        return False
+    return True
 
 
 def _forget_message(farm: Farm, execution: Execution) -> None:

@@ -74,6 +74,7 @@ def _adopt(node: ThisNode, execution: Execution) -> Execution | None:
 def _prepare(node: ThisNode, run: Run) -> None:
     if run.held.stop_requested_at is not None:
         run.stop_wished.set()
+    run.usage = run.held.usage
     farm = node.farm
     run.capture = Capture(
         farm.store.output, run.execution_id, farm.settings.output_cap_bytes, farm.announce, give_up=node.detached.wait

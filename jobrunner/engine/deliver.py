@@ -14,12 +14,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from jobrunner.domain.aftermath import BackOff
 from jobrunner.domain.deliveries import Delivery, DeliveryAttempt, DeliveryKind, DeliveryState
 from jobrunner.domain.events import Delivered, DeliveryFailed, Trouble
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.hooks import Moment
 from jobrunner.domain.ports import Dispatch, Notifier, Receipt
+from jobrunner.domain.retry import BackOff
 from jobrunner.domain.states import State
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.queries import output_tail
@@ -40,7 +40,10 @@ class Deliverer:
         self._farm, self._notifiers, self._jitter = farm, notifiers, jitter
         settings = farm.settings
         self._back_off = BackOff(
-            settings.delivery_first_delay_seconds, settings.delivery_factor, settings.delivery_longest_delay_seconds
+            settings.delivery_first_delay_seconds,
+            settings.delivery_factor,
+            settings.delivery_longest_delay_seconds,
+            JITTER,
         )
         longest_try_seconds = max(settings.webhook_timeout_seconds, settings.smtp_timeout_seconds)
         self._lease = timedelta(seconds=longest_try_seconds + LEASE_MARGIN_SECONDS)
@@ -157,8 +160,7 @@ class Deliverer:
         return DeliveryState.GIVEN_UP if is_last else DeliveryState.OWED
 
     def _next_attempt_at(self, claimed: Delivery) -> datetime:
-        factor = 1 + JITTER * (2 * self._jitter() - 1)
-        return self._farm.clock.now() + self._back_off.delay(claimed.attempts_count + 1) * factor
+        return self._farm.clock.now() + self._back_off.delay(claimed.attempts_count + 1, self._jitter())
 
     def _tell(self, claimed: Delivery, receipt: Receipt, state: DeliveryState) -> None:
         if state is DeliveryState.DELIVERED:
@@ -187,4 +189,6 @@ def as_of(moment: Moment, execution: Execution) -> Execution:
         exit_code=None,
         oom_killed=False,
         stop_requested_at=None,
+        usage=None,
+        retried_by=None,
     )

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from jobrunner.domain.aftermath import BackOff
 from jobrunner.domain.events import Announce
 from jobrunner.domain.ports import Clock, ExecutionQueue, Store, Triggers
+from jobrunner.domain.retry import BackOff
 from jobrunner.settings import Settings
 
 
@@ -40,6 +40,11 @@ class Farm:
 
     @property
     def back_off(self) -> BackOff:
-        """How long to wait between the attempts of a job."""
+        """How long to wait between the attempts of a job that does not say it."""
         settings = self.settings
-        return BackOff(settings.retry_first_delay_seconds, settings.retry_factor, settings.retry_longest_delay_seconds)
+        return BackOff(
+            settings.retry_first_delay_seconds,
+            settings.retry_factor,
+            settings.retry_longest_delay_seconds,
+            settings.retry_jitter,
+        )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from jobrunner.domain.aftermath import deliveries_owed, retry_due_at, wants_retry
+from jobrunner.domain.aftermath import deliveries_owed
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.identifiers import retry_id
 from jobrunner.domain.outcomes import Outcome
+from jobrunner.domain.retry import retry_due_at, wants_retry
 from jobrunner.domain.states import State
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.move import move
@@ -23,6 +24,7 @@ def close(farm: Farm, execution: Execution, outcome: Outcome) -> Execution | Non
     nothing: the janitors `owed` and `unsent` make what was not made here.
     """
     tried_again = wants_retry(execution, outcome)
+    sampled = {"usage": outcome.usage} if outcome.usage is not None else {}
     closed = move(
         farm,
         execution,
@@ -35,6 +37,7 @@ def close(farm: Farm, execution: Execution, outcome: Outcome) -> Execution | Non
         finished_at=outcome.finished_at or farm.clock.now(),
         owes_retry=tried_again,
         owed_deliveries=and_owed(execution, deliveries_owed(execution, outcome.state, tried_again=tried_again)),
+        **sampled,
     )
     if closed is not None:
         notify_if_possible(farm, closed)
@@ -44,17 +47,18 @@ def close(farm: Farm, execution: Execution, outcome: Outcome) -> Execution | Non
 
 
 def make_retry(farm: Farm, ended: Execution) -> None:
-    """Make the attempt that an ended execution owes, unless its job was stopped. Doing it twice makes one.
+    """Make the attempt that an ended execution owes, unless it or its job was stopped. Doing it twice makes one.
 
     Where it is not made, this attempt was the last one: then its end is told.
     """
     changes: dict[str, Any] = {"owes_retry": False}
     job = farm.store.jobs.get(ended.job_id)
-    if job is not None and job.stopped_at is None:
+    if job is not None and job.stopped_at is None and ended.stop_requested_at is None:
         retry = next_attempt(farm, ended)
         if farm.store.executions.add(retry):
             farm.store.jobs.count_execution(job.id, retry.created_at)
         set_alarm(farm, retry)
+        changes["retried_by"] = retry.id
     else:
         changes["owed_deliveries"] = and_owed(ended, deliveries_owed(ended, ended.state))
     settled = farm.store.executions.compare_and_set(ended.id, states=[ended.state], claim=None, changes=changes)

@@ -48,6 +48,7 @@ def start(node: ThisNode, run: Run) -> Outcome | None:
     if run.container.status is not ContainerStatus.CREATED:
         if run.held.state is State.PULLING:
             _move_to_running(node, run)
+        run.started_at = node.farm.clock.now()
         return None
     reason = why_not_start(node, run)
     if reason is not None:
@@ -58,6 +59,7 @@ def start(node: ThisNode, run: Run) -> Outcome | None:
         if run.held.stop_requested_at is not None:
             return outcomes.stopped_before_start()
     node.executor.start(run.container)
+    run.started_at = node.farm.clock.now()  # from now on the time keeper ends it, also if that was wished just before
     return None
 
 

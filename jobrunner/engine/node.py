@@ -8,6 +8,7 @@ from datetime import datetime
 
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.ports import Container, Executor, OutputReader
+from jobrunner.domain.usage import ResourceUsage
 from jobrunner.engine.capture import Capture
 from jobrunner.engine.farm import Farm
 
@@ -16,8 +17,10 @@ from jobrunner.engine.farm import Farm
 class Run:
     """One run of an execution on this node, from the claim to the close. Owned by the thread that runs it.
 
-    Other threads read it, and set `stop_wished` (somebody asked) and `kill_at` (the time keeper has sent SIGTERM).
-    `look_first`: an earlier run, or an earlier try, may have left a container.
+    Other threads read it, and set `stop_wished` (somebody asked), `kill_at` (the time keeper has sent SIGTERM), and
+    `usage` and `sample_at` (the meter: what it has used up, and when to look again).
+    `look_first`: an earlier run, or an earlier try, may have left a container. `started_at`: when this run knew that it
+    has been started, so that a signal finds somebody.
     """
 
     execution_id: str
@@ -28,8 +31,11 @@ class Run:
     capture: Capture | None = None
     reader: OutputReader | None = None
     look_first: bool = False
+    started_at: datetime | None = None
     timed_out: bool = False
     kill_at: datetime | None = None
+    sample_at: datetime | None = None
+    usage: ResourceUsage | None = None
 
     @property
     def held(self) -> Execution:

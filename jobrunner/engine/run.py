@@ -7,6 +7,7 @@ from where the last run got to, and never makes a second container for it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from jobrunner.domain.events import HandedBack, Trouble
 from jobrunner.domain.outcomes import Outcome, judge_error
@@ -80,7 +81,7 @@ def _forget_connection(run: Run) -> None:
 
 def _finish(node: ThisNode, run: Run, outcome: Outcome) -> RunEnd:
     def close_run(node: ThisNode, run: Run) -> RunEnd:
-        if close(node.farm, run.held, outcome) is None:
+        if close(node.farm, run.held, replace(outcome, usage=run.usage)) is None:
             raise Superseded(run.execution_id)
         return RunEnd.CLOSED
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from jobrunner.domain.events import Trouble
-from jobrunner.domain.states import State
 from jobrunner.engine.node import Run, ThisNode
 from jobrunner.errors import JobrunnerError, ServiceUnavailable, Superseded
 
@@ -17,7 +16,7 @@ def keep_time(node: ThisNode) -> None:
     """One look at every run."""
     now = node.farm.clock.now()
     for run in node.runs():
-        if run.execution is None or run.execution.state is not State.RUNNING:
+        if run.started_at is None:
             continue  # before the container starts, the run itself looks at its time and its wishes
         try:
             _end_if_due(node, run, now)

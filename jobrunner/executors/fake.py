@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
@@ -17,6 +17,7 @@ from jobrunner.domain.executions import Execution
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.outcomes import ContainerExit
 from jobrunner.domain.ports import Container, ContainerStatus, Fragment
+from jobrunner.domain.usage import ResourceUsage
 from jobrunner.errors import (
     CommandNotFound,
     ContainerError,
@@ -68,6 +69,7 @@ class FakeEngine:
         self.images: set[str] = set()
         self.pull_errors: dict[str, ContainerError] = {}
         self.endless_pulls: set[str] = set()
+        self.usages: dict[str, ResourceUsage] = {}
         self.creates: Counter[str] = Counter()
         self.starts: Counter[str] = Counter()
         self.is_down = False
@@ -200,6 +202,15 @@ class FakeExecutor:
             if (self._farm_id, execution_id) in self._engine.containers:
                 self._engine.exit(execution_id, EXIT_CODES["SIGKILL"])
                 del self._engine.containers[self._farm_id, execution_id]
+
+    def usage(self, containers: Sequence[Container]) -> Mapping[str, ResourceUsage]:
+        """What a test says that they use up, by execution; nothing else."""
+        self._engine.check()
+        return {
+            container.id: self._engine.usages.get(container.execution_id, ResourceUsage(datetime.now(UTC), 0.0))
+            for container in containers
+            if (shown := self.find(container.execution_id)) and shown.status is ContainerStatus.RUNNING
+        }
 
     def containers(self) -> list[Container]:
         """All containers of this farm."""

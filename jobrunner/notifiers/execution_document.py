@@ -10,6 +10,7 @@ from jobrunner.domain.executions import Execution
 from jobrunner.domain.ports import Dispatch
 from jobrunner.domain.redaction import redact
 from jobrunner.domain.states import State
+from jobrunner.domain.usage import ResourceUsage
 from jobrunner.notifiers.links import Links
 from jobrunner.settings import Settings
 
@@ -43,6 +44,7 @@ def execution_document(execution: Execution, settings: Settings) -> dict[str, An
         "oomKilled": execution.oom_killed,
         "attempt": execution.attempt,
         "retriedFrom": execution.retried_from,
+        "retriedBy": execution.retried_by,
         "node": execution.node,
         "image": execution.spec.image,
         "command": execution.spec.command,
@@ -52,6 +54,7 @@ def execution_document(execution: Execution, settings: Settings) -> dict[str, An
         "startedAt": _iso(execution.started_at),
         "finishedAt": _iso(execution.finished_at),
         "stopRequestedAt": _iso(execution.stop_requested_at),
+        "usage": _usage(execution.usage),
         "history": _history(execution),
         "metadata": {
             "container_id": execution.container_id,
@@ -60,6 +63,10 @@ def execution_document(execution: Execution, settings: Settings) -> dict[str, An
             "custom": execution.spec.caller_metadata,
         },
     }
+
+
+def _usage(usage: ResourceUsage | None) -> dict[str, Any] | None:
+    return None if usage is None else {**usage.figures(), "sampledAt": _iso(usage.sampled_at)}
 
 
 def _history(execution: Execution) -> list[dict[str, Any]]:

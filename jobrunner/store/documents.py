@@ -8,6 +8,7 @@ from mongoengine import (
     DateTimeField,
     Document,
     EmbeddedDocument,
+    EmbeddedDocumentField,
     EmbeddedDocumentListField,
     FloatField,
     IntField,
@@ -68,6 +69,18 @@ class OwedDeliveryDocument(EmbeddedDocument):
     index = IntField(required=True)
 
 
+class UsageDocument(EmbeddedDocument):
+    """What a container has used up."""
+
+    sampled_at = DateTimeField(required=True)
+    cpu_seconds = FloatField(required=True)
+    peak_memory_bytes = LongField()
+    network_received_bytes = LongField()
+    network_sent_bytes = LongField()
+    block_read_bytes = LongField()
+    block_written_bytes = LongField()
+
+
 class ExecutionDocument(Document):
     """One run of a job."""
 
@@ -93,7 +106,9 @@ class ExecutionDocument(Document):
     reason = StringField(default="")
     exit_code = IntField()
     oom_killed = BooleanField(default=False)
+    usage = EmbeddedDocumentField(UsageDocument)
     retried_from = StringField()
+    retried_by = StringField()
     owes_retry = BooleanField(default=False)
     owed_deliveries = EmbeddedDocumentListField(OwedDeliveryDocument)
     caller_address = StringField()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -13,11 +14,13 @@ from jobrunner.domain.executions import Execution
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import ON_A_NODE, TERMINAL, State
+from jobrunner.domain.usage import ResourceUsage
 from jobrunner.store.deliveries import owed_delivery, owed_documents
-from jobrunner.store.documents import ExecutionDocument
+from jobrunner.store.documents import ExecutionDocument, UsageDocument
 from jobrunner.store.errors import translating_errors
+from jobrunner.store.tasks import SOON_ENOUGH
 
-_OWN_FIELDS = ("spec", "state", "cause", "times", "owed_deliveries")
+_OWN_FIELDS = ("spec", "state", "cause", "times", "owed_deliveries", "usage")
 _PLAIN_FIELDS = tuple(name for name in ExecutionDocument._fields if name not in _OWN_FIELDS)
 _OPEN = [state.value for state in State if state not in TERMINAL]
 _HELD = [state.value for state in ON_A_NODE]
@@ -50,6 +53,15 @@ class MongoExecutions:
             document = ExecutionDocument.objects(**expected).modify(new=True, **_update(changes))
         return _execution(document) if document else None
 
+    def note_usage(self, execution_id: str, claim: int, usage: ResourceUsage) -> None:
+        """Store a sample, if the claim is the newest and the execution has not ended. It need not be durable."""
+        with translating_errors():
+            found = ExecutionDocument.objects(id=execution_id, claim=claim, state__in=_HELD)
+            found.update_one(set__usage=_usage_document(usage), write_concern=SOON_ENOUGH)
+
+    def page_of_job(self, job_id: str, number: int, per_page: int) -> list[Execution]:
+        """A page of a job's executions, the newest first."""
+        found = ExecutionDocument.objects(job_id=job_id).order_by("-created_at", "-id")
     def page_of_job(self, job_id: str, number: int, per_page: int, states: Iterable[State] = ()) -> list[Execution]:
         """A page of a job's executions, or of those in some states, the newest first."""
         chosen = {"state__in": names} if (names := [state.value for state in states]) else {}
@@ -145,6 +157,8 @@ def _update(changes: Mapping[str, Any]) -> dict[str, Any]:
         fields[f"times__{fields['state'].value}"] = changes["moved_at"]
     if "owed_deliveries" in fields:
         fields["owed_deliveries"] = owed_documents(fields["owed_deliveries"])
+    if "usage" in fields:
+        fields["usage"] = _usage_document(fields["usage"])
     return {f"set__{name}": _plain(value) for name, value in fields.items()}
 
 
@@ -170,6 +184,7 @@ def _document(execution: Execution) -> ExecutionDocument:
         cause=_plain(execution.cause),
         times={state.value: at for state, at in execution.times.items()},
         owed_deliveries=owed_documents(execution.owed_deliveries),
+        usage=_usage_document(execution.usage),
         **{name: getattr(execution, name) for name in _PLAIN_FIELDS},
     )
 
@@ -181,5 +196,14 @@ def _execution(document: ExecutionDocument) -> Execution:
         cause=Cause(document.cause) if document.cause else None,
         times={State(name): at for name, at in document.times.items()},
         owed_deliveries=tuple(map(owed_delivery, document.owed_deliveries)),
+        usage=_usage(document.usage),
         **{name: getattr(document, name) for name in _PLAIN_FIELDS},
     )
+
+
+def _usage_document(usage: ResourceUsage | None) -> UsageDocument | None:
+    return UsageDocument(**asdict(usage)) if usage is not None else None
+
+
+def _usage(document: UsageDocument | None) -> ResourceUsage | None:
+    return ResourceUsage(**document.to_mongo()) if document is not None else None

@@ -55,9 +55,9 @@ class MongoJobs:
             )
 
     def set_stopped(self, job_id: str, at: datetime) -> None:
-        """Note that the job was stopped."""
+        """Note that the job was stopped, if it was not before."""
         with translating_errors():
-            JobDocument.objects(id=job_id).update_one(set__stopped_at=at, set__modified_at=at)
+            JobDocument.objects(id=job_id, stopped_at=None).update_one(set__stopped_at=at, set__modified_at=at)
 
     def count_execution(self, job_id: str, at: datetime) -> None:
         """Count one more execution of the job, and note when it was last modified."""

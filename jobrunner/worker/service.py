@@ -16,6 +16,7 @@ from jobrunner.engine.duty import Duty
 from jobrunner.engine.hand_back import hand_back, return_unclaimed
 from jobrunner.engine.janitors.reap import reap_and_tell
 from jobrunner.engine.janitors.resume import Resume
+from jobrunner.engine.meter import sample_usage
 from jobrunner.engine.node import ThisNode
 from jobrunner.engine.presence import Presence
 from jobrunner.engine.time_keeper import flush_output, keep_time, read_stop_wishes
@@ -31,6 +32,7 @@ from jobrunner.worker.takeover import clear_up, incarnation_prefix
 FLUSH_SECONDS = 0.25
 TIME_KEEPER_SECONDS = 0.25
 WISHES_SECONDS = 1.0
+METER_SECONDS = 0.5
 REAP_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
@@ -89,6 +91,7 @@ class NodeService:
             "rq beat": (settings.node_beat_seconds, self._worker.beat_all),
             "flush": (FLUSH_SECONDS, lambda: flush_output(node)),
             "time keeper": (TIME_KEEPER_SECONDS, lambda: keep_time(node)),
+            "usage": (METER_SECONDS, lambda: sample_usage(node)),
             "wishes": (WISHES_SECONDS, lambda: read_stop_wishes(node)),
             "resume": (settings.janitor_interval_seconds, self._resume.now_and_then),
             "reap": (REAP_SECONDS, lambda: reap_and_tell(node)),

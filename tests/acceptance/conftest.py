@@ -20,7 +20,7 @@ def make_farm(
     """Makes farms, each with a database of its own; ends their processes and removes what they made."""
     farms: list[Farm] = []
 
-    def make(**settings: object) -> Farm:
+    def make(redis_url: str = redis_url, **settings: object) -> Farm:
         name = f"test_{uuid4().hex[:12]}"
         folder = tmp_path_factory.mktemp(name)
         farms.append(Farm(name, mongodb_url, redis_url, folder, test_image, farm_id=farm_id_of(name), **settings))

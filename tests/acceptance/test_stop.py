@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.contracts.executor_registry import STUCK_LAYER, STUCK_MANIFEST, registry
 from tests.support.containers import IGNORES_SIGTERM, SAYS_BYE
 from tests.support.farm import Farm, wait_until
 
@@ -99,6 +101,58 @@ def test_a_stop_while_the_worker_is_down_is_carried_out_when_it_is_back(small_fa
     ended = small_farm.wait_for_end(accepted, seconds=10)
     assert (ended["status"], ended["exitCode"]) == ("stopped", 0)
     assert small_farm.output(accepted, "stdout") == b"up\nbye\n"
+
+
+@pytest.mark.parametrize("name", [STUCK_MANIFEST, STUCK_LAYER])
+def test_a_stop_while_the_image_is_pulled_ends_the_pull(farm: Farm, name: str) -> None:
+    with registry() as stuck:
+        accepted = farm.post_job("true", image=stuck.image(name), retries=3)
+        assert stuck.asked.wait(20)
+        assert stop(farm, accepted)["stopped"] == "stopping"
+        ended = farm.wait_for_end(accepted, seconds=10)
+    assert (ended["status"], ended["metadata"]["container_id"]) == ("stopped", None)
+    assert [move["status"] for move in ended["history"]] == ["enqueued", "pulling", "stopped"]
+
+
+def test_stopping_a_job_says_how_much_it_stopped_and_the_second_time_that_nothing_is_left(small_farm: Farm) -> None:
+    running = small_farm.post_job(*SAYS_BYE)
+    printed(small_farm, running, b"up\n")
+    for _ in range(2):
+        answer = small_farm.http.post(f"{running['jobUrl']}/retry/", timeout=10)
+        assert answer.status_code == 200, answer.text
+    did = stop(small_farm, running, "jobUrl")
+    assert (did["stopped"], did["alreadyStopped"]) == ({"beforeStart": 2, "stopping": 1}, False)
+    stopped_at = small_farm.http.get(running["jobUrl"], timeout=10).json()["job"]["stoppedAt"]
+    small_farm.wait_for_status(running, "stopped")
+    did = stop(small_farm, running, "jobUrl")
+    assert (did["stopped"], did["alreadyStopped"]) == ({"beforeStart": 0, "stopping": 0}, True)
+    job = small_farm.http.get(running["jobUrl"], timeout=10).json()["job"]
+    assert job["stoppedAt"] == stopped_at
+    assert [execution["status"] for execution in job["executions"]] == ["stopped"] * 3
+
+
+def test_stopping_an_execution_does_not_end_its_schedule_and_stopping_the_job_does(farm: Farm) -> None:
+    accepted = farm.post_job("sleep", "100", cron="* * * * * */2", stopGrace=0)
+
+    def of_status(status: str) -> list[dict[str, Any]]:
+        found = farm.http.get(accepted["jobUrl"], timeout=10).json()["job"]["executions"]
+        return [execution for execution in found if execution["status"] == status]
+
+    def stop_one(status: str) -> str:
+        execution = wait_until(lambda: of_status(status), 20, f"one is {status}")[-1]
+        url = f"{accepted['jobUrl']}/executions/{execution['executionId']}"
+        stop(farm, {"executionUrl": url})
+        wait_until(lambda: execution["executionId"] in {e["executionId"] for e in of_status("stopped")}, 10, "stopped")
+        return str(execution["createdAt"])
+
+    for status in ("running", "scheduled"):
+        made_at = stop_one(status)
+        wait_until(lambda at=made_at: [e for e in of_status("running") if e["createdAt"] > at], 20, "a later one runs")
+    stop(farm, accepted, "jobUrl")
+    wait_until(lambda: not (of_status("running") or of_status("scheduled")), 15, "all are stopped")
+    count = farm.http.get(accepted["jobUrl"], timeout=10).json()["job"]["executionCount"]
+    time.sleep(3)  # longer than its interval
+    assert farm.http.get(accepted["jobUrl"], timeout=10).json()["job"]["executionCount"] == count
 
 
 def test_what_runs_too_long_is_timedout_with_its_output(farm: Farm) -> None:

@@ -83,6 +83,9 @@ def test_a_job_s_definition_is_replaced_and_it_is_not_stopped_any_more(store: St
     store.jobs.count_execution(made.id, NOW)
     store.jobs.set_stopped(made.id, NOW)
     stopped = store.jobs.get(made.id)
+    store.jobs.set_stopped(made.id, NOW + timedelta(hours=1))
+    assert store.jobs.get(made.id) == stopped  # once
+    stopped = store.jobs.get(made.id)
     assert stopped is not None
     assert stopped.stopped_at == NOW
     later = NOW + timedelta(minutes=1)

@@ -14,6 +14,7 @@ from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.ports import Store
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
+from jobrunner.domain.usage import ResourceUsage
 from jobrunner.store.errors import translating_errors
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, 123_000, tzinfo=UTC)
@@ -24,6 +25,7 @@ SPEC = JobSpec(
     metadata={"$set": {"a.b": [1, None, 2.5]}, "": "x"},
     retries=3,
 )
+USAGE = ResourceUsage(NOW, 1.5, 2**40, 2**33, 0, None, 4096)
 
 
 def execution(state: State = State.ENQUEUED, minutes: int = 0, **fields: object) -> Execution:
@@ -59,7 +61,9 @@ def test_an_execution_comes_back_as_it_was(store: Store) -> None:
         exit_code=137,
         oom_killed=True,
         retried_from=new_id(),
+        retried_by=new_id(),
         owes_retry=True,
+        usage=USAGE,
     )
     bare = execution()
     stored(store, full, bare)
@@ -252,3 +256,24 @@ def test_queries_of_janitors_and_pages_use_an_index(mongodb: Store) -> None:
             plan = (cursor.sort(sort) if sort else cursor).explain()["queryPlanner"]["winningPlan"]
         assert "IXSCAN" in str(plan), query
         assert "COLLSCAN" not in str(plan), query
+
+
+def test_a_sample_of_usage_is_stored_under_the_newest_claim_only_and_not_after_the_end(store: Store) -> None:
+    running, superseded, ended = stored(
+        store, execution(State.RUNNING, claim=2), execution(State.RUNNING, claim=3), execution(State.DONE, claim=2)
+    )
+    for one in (running, superseded, ended):
+        store.executions.note_usage(one.id, 2, USAGE)
+    store.executions.note_usage(new_id(), 2, USAGE)
+    assert store.executions.get(running.id) == replace(running, usage=USAGE)
+    assert store.executions.get(superseded.id) == superseded
+    assert store.executions.get(ended.id) == ended
+
+
+def test_a_close_stores_a_last_sample(store: Store) -> None:
+    (running,) = stored(store, execution(State.RUNNING))
+    closed = store.executions.compare_and_set(
+        running.id, states=[State.RUNNING], claim=0, changes={"state": State.DONE, "moved_at": NOW, "usage": USAGE}
+    )
+    assert closed is not None
+    assert closed.usage == USAGE

@@ -14,9 +14,20 @@ from jobrunner import __version__
 from jobrunner.domain.executions import Node
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.states import State
+from jobrunner.domain.usage import ResourceUsage
 from jobrunner.engine import status
 from tests.support.api_farm import BASE, ApiFarm, api_farm, faults_of
 
+USAGE = ResourceUsage(datetime(2026, 5, 1, 12, tzinfo=UTC), 1.5, 4096, 3, 4, None, 6)
+USAGE_SHOWN = {
+    "cpuSeconds": 1.5,
+    "peakMemoryBytes": 4096,
+    "networkReceivedBytes": 3,
+    "networkSentBytes": 4,
+    "blockReadBytes": None,
+    "blockWrittenBytes": 6,
+    "sampledAt": "2026-05-01T12:00:00.000000",
+}
 DONE = (State.PULLING, State.RUNNING, State.DONE)
 
 
@@ -250,7 +261,7 @@ def test_the_status_shows_what_runs_and_what_waits(api: ApiFarm) -> None:
     api.queue.withdraw(runs["executionId"])
     started_at = api.farm.clock.now()
     api.advance(runs["executionId"], State.PULLING, node="n1")
-    api.advance(runs["executionId"], State.RUNNING, container_id="c1", started_at=started_at)
+    api.advance(runs["executionId"], State.RUNNING, container_id="c1", started_at=started_at, usage=USAGE)
     later, sooner = api.post("later", startIn="2h"), api.post("sooner", startIn="1h")
     answer = api.client.get("/status/")
     assert "hunter2" not in answer.text
@@ -265,6 +276,7 @@ def test_the_status_shows_what_runs_and_what_waits(api: ApiFarm) -> None:
             "node": "n1",
             "startedAt": iso(started_at),
             "containerId": "c1",
+            "usage": USAGE_SHOWN,
             "url": runs["executionUrl"],
         }
     ]

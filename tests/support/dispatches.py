@@ -13,6 +13,7 @@ from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.ports import Dispatch
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
+from jobrunner.domain.usage import ResourceUsage
 from jobrunner.settings import Settings
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, 123_000, tzinfo=UTC)
@@ -46,6 +47,7 @@ def failed_execution(**spec: Any) -> Execution:
         cause=Cause.EXIT_CODE,
         reason="exited with code 7",
         exit_code=7,
+        usage=ResourceUsage(NOW, 1.5, 4096, 3, 4, None, 6),
         times=times,
     )
 

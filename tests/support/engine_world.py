@@ -16,7 +16,6 @@ from jobrunner.domain.events import Event
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.ports import Fragment, Store, Stream
 from jobrunner.domain.specs import JobSpec
-from jobrunner.domain.states import State
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.follow import read
 from jobrunner.engine.node import ThisNode
@@ -203,7 +202,7 @@ class World:
         execution, node = self.submit(command, **spec), self.node()
         run = self.run_in_background(node, execution.id)
         wait_until(lambda: self.engine.starts[execution.id], 5, "its container is started")
-        wait_until(lambda: self.get(execution).state is State.RUNNING, 5, "it is known to run")
+        wait_until(lambda: node.runs()[0].started_at, 5, "it is known to run")
         return self.get(execution), node, run
 
     def get(self, execution: Execution | str) -> Execution:

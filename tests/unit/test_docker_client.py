@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from jobrunner.errors import SettingsError
+from jobrunner.errors import EngineUnavailable, SettingsError
 from jobrunner.executors.docker.client import EngineClient, build_api
 from jobrunner.executors.docker.executor import DockerExecutor
 from jobrunner.settings import Settings
@@ -96,3 +96,21 @@ def test_every_call_has_a_time_limit() -> None:
     assert api.timeout == (5, 60)
     api = build_api(Settings(docker_timeout_seconds=2), connections=1)
     assert api.timeout == (2, 2)
+
+
+def test_what_can_be_done_without_opens_no_circuit_by_its_failures() -> None:
+    client = EngineClient(Settings(docker_host="unix:///nowhere"))
+    for _ in range(5):
+        with pytest.raises(EngineUnavailable, match="does not tell"), client.aside() as api:
+            api.ping()
+    with pytest.raises(EngineUnavailable, match="does not answer: No such file"):
+        client.version()
+
+
+def test_what_can_be_done_without_is_not_tried_while_the_engine_is_left_alone() -> None:
+    client = EngineClient(Settings(docker_host="unix:///nowhere"))
+    for _ in range(3):
+        with pytest.raises(EngineUnavailable):
+            client.version()
+    with pytest.raises(EngineUnavailable, match="is left alone for now"), client.aside():
+        pass

@@ -55,6 +55,8 @@ def test_a_whole_payload_is_taken() -> None:
         ({"image": "a", "command": [1]}, "command", "must be a string, or a list of strings"),
         ({"image": "a", "command": "echo 'x"}, "command", "cannot be split"),
         ({"image": "a", "command": ""}, "command", "must not be empty"),
+        ({"image": "a", "retryPolicy": {}}, "retryPolicy", "is of no use without retries"),
+        ({"image": "a", "retries": 0, "retryPolicy": {}}, "retryPolicy", "is of no use without retries"),
         ({"image": "a", "envs": []}, "envs", "must be an object"),
         ({"image": "a", "envs": {"A": None}}, "envs.A", "must be a string"),
         ({"image": "a", "envs": {"A": {}}}, "envs.A", "must be a string"),
@@ -97,3 +99,56 @@ def test_a_reason_never_shows_the_value_of_an_environment_variable() -> None:
     faults = faults_of(image="a", envs={"TOKEN": ["hunter2"], "OTHER": "hunter2\0"})
     assert set(faults) == {"envs.TOKEN", "envs.OTHER"}
     assert "hunter2" not in str(faults)
+
+
+@pytest.mark.parametrize(
+    ("policy", "field", "reason"),
+    [
+        ([], "", "must be an object"),
+        (
+            {"delay": 1},
+            ".delay",
+            "keys are exitCodes, factor, firstDelaySeconds, jitter, longestDelaySeconds, on",
+        ),
+        ({"firstDelaySeconds": -1}, ".firstDelaySeconds", "must be at least 0"),
+        ({"firstDelaySeconds": "1"}, ".firstDelaySeconds", "must be a number"),
+        ({"firstDelaySeconds": 10**8}, ".firstDelaySeconds", "must be at most 2592000"),
+        ({"firstDelaySeconds": 9, "longestDelaySeconds": 8}, "", "must not be above longestDelaySeconds"),
+        ({"factor": 0.5}, ".factor", "must be at least 1"),
+        ({"factor": 10**400}, ".factor", ""),
+        ({"jitter": 1.5}, ".jitter", "must be at most 1"),
+        ({"jitter": True}, ".jitter", "must be a number"),
+        ({"on": "lost"}, ".on", "must be a list"),
+        ({"on": []}, ".on", "must not be empty"),
+        ({"on": ["lost", "success"]}, ".on.1", "must be 'exitCode', 'outOfMemory', 'killed', 'timeout', 'lost', "),
+        ({"exitCodes": []}, ".exitCodes", "must not be empty"),
+        ({"exitCodes": 1}, ".exitCodes", "must be a list"),
+        ({"exitCodes": [1, 0]}, ".exitCodes.1", "must be at least 1"),
+        ({"exitCodes": [256]}, ".exitCodes.0", "must be at most 255"),
+        ({"exitCodes": [1.5]}, ".exitCodes.0", "must be a whole number"),
+        ({"exitCodes": [137]}, ".exitCodes.0", "137 is a death by SIGKILL, which `on` names: killed, outOfMemory"),
+        ({"on": ["lost"], "exitCodes": [1]}, "", "exitCodes narrows 'exitCode', which `on` does not have"),
+    ],
+)
+def test_a_fault_of_a_retry_policy_is_named_by_its_own_key_and_is_the_only_one(
+    policy: Any, field: str, reason: str
+) -> None:
+    faults = faults_of(image="a", retries=3, retryPolicy=policy)
+    assert set(faults) == {f"retryPolicy{field}"}
+    assert reason in faults[f"retryPolicy{field}"]
+
+
+def test_a_whole_retry_policy_is_taken_and_kept() -> None:
+    policy = {
+        "firstDelaySeconds": 1.5,
+        "factor": 3,
+        "longestDelaySeconds": 60,
+        "jitter": 0.2,
+        "on": ["exitCode", "lost"],
+        "exitCodes": [1, 75],
+    }
+    spec = parse_spec(json.dumps({"image": "a", "retries": 2, "retryPolicy": policy}).encode())
+    stored = type(spec).model_validate_json(spec.to_json())
+    assert stored == spec
+    assert stored.retry_policy is not None
+    assert stored.retry_policy.model_dump(mode="json", by_alias=True, exclude_unset=True) == policy

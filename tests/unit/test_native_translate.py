@@ -16,6 +16,7 @@ from jobrunner.domain.executions import Execution, Job, Node, Page, Task
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
+from jobrunner.domain.usage import ResourceUsage
 from jobrunner.engine.queries import OutputTail
 
 T0 = datetime(2019, 1, 17, 15, 13, 2, 614000, tzinfo=UTC)
@@ -194,4 +195,24 @@ def test_a_node_is_up_silent_or_stopped(node: Node, seconds_later: int, state: s
         "seenAt": "2019-01-17T15:13:02.614000",
         "state": state,
         "engineVersion": "20.10",
+    }
+
+
+def test_the_retry_policy_is_shown_as_the_job_gave_it() -> None:
+    policy = {"firstDelaySeconds": 1.5, "on": ["exitCode", "lost"], "exitCodes": [75]}
+    assert shown_job(job(retries=2, retryPolicy=policy))["metadata"]["retryPolicy"] == policy
+    assert shown_job(job(retries=2, retryPolicy={}))["metadata"]["retryPolicy"] == {}
+    assert shown_job(job(retries=2))["metadata"]["retryPolicy"] is None
+
+
+def test_usage_is_shown_under_the_names_and_units_of_the_api() -> None:
+    assert shown(ENQUEUED)["usage"] is None
+    assert shown(replace(ENQUEUED, usage=ResourceUsage(T0, 1.5, 4096, 3, 4, None, 0)))["usage"] == {
+        "cpuSeconds": 1.5,
+        "peakMemoryBytes": 4096,
+        "networkReceivedBytes": 3,
+        "networkSentBytes": 4,
+        "blockReadBytes": None,
+        "blockWrittenBytes": 0,
+        "sampledAt": "2019-01-17T15:13:02.614000",
     }

@@ -82,6 +82,7 @@ def test_a_specification_is_immutable() -> None:
         ("stopGrace", [-1, 3601, "1", True]),
         ("pullPolicy", ["", "sometimes", 1, None]),
         ("retries", [-1, 101, "3", 0.5, True, None]),
+        ("retryPolicy", [{}, [], "fast", {"on": ["lost"]}]),  # without retries
         ("expiration", [-1, "tomorrow", True, 1e15, float("nan")]),
         ("startIn", ["", "soon", 5, "-1s", "5"]),
         ("startAt", [-1, "now", True, 1e15]),

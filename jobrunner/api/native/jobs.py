@@ -10,6 +10,7 @@ from jobrunner.api.native.job_spec import parse_spec
 from jobrunner.api.native.parameters import PAGE
 from jobrunner.api.native.routing import JOB, route
 from jobrunner.api.native.translate import Document, JobView
+from jobrunner.api.native.translate_stop import stopped_job
 from jobrunner.api.native.urls import urls_for_request
 from jobrunner.api.openapi.operation import answers
 from jobrunner.api.request_body import body
@@ -77,5 +78,4 @@ def stop_job(task_id: str, job_id: str) -> Document:
     """Stop what the job runs, its schedule and its retries."""
     farm = current_farm()
     job = queries.job(farm, task_id, job_id)
-    cancel.stop_job(farm, job)
-    return translate.job_reference(job, urls_for_request(farm.settings))
+    return stopped_job(job, cancel.stop_job(farm, job), urls_for_request(farm.settings))

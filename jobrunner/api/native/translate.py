@@ -13,10 +13,12 @@ from typing import Any
 
 from jobrunner.api.native.times import iso
 from jobrunner.api.native.translate_hooks import notify_document, webhooks_document
+from jobrunner.api.native.translate_usage import usage_document
 from jobrunner.api.native.urls import Urls, with_query
 from jobrunner.domain.executions import Execution, Job, Page, Task
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.redaction import redact
+from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 from jobrunner.engine.cancel import Stopped
 from jobrunner.engine.queries import EXECUTIONS_PER_PAGE, OutputTail
@@ -103,7 +105,7 @@ def accepted(taken: Accepted, urls: Urls) -> Document:
 
 
 def job_reference(job: Job, urls: Urls) -> Document:
-    """Where a job and its task are; also the answer to stopping it."""
+    """Where a job and its task are."""
     return {
         "jobId": job.id,
         "jobUrl": urls.job(job.task_id, job.id),
@@ -143,11 +145,17 @@ def _job_metadata(job: Job, newest: Execution | None, redacted_names: Iterable[s
         "envs": redact(spec.envs, redacted_names),
         "notify": notify_document(spec),
         "retries": spec.retries,
+        "retryPolicy": _retry_policy(spec),
         "retry_count": newest.attempt - 1 if newest else 0,
         "timeout": int(newest.timeout_seconds) if newest else spec.timeout,
         "webhooks": webhooks_document(spec, redacted_names),
         "custom": spec.caller_metadata,
     }
+
+
+def _retry_policy(spec: JobSpec) -> Document | None:
+    """As the job gave it."""
+    return spec.retry_policy and spec.retry_policy.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 # ------------------------------------------------------------------------------------------------ executions
@@ -179,7 +187,9 @@ def _execution(execution: Execution, tail: OutputTail, urls: Urls) -> Document:
         "oomKilled": execution.oom_killed,
         "history": _history(execution),
         "logTruncated": not tail.is_whole,
+        "usage": usage_document(execution.usage),
         "retriedFrom": execution.retried_from,
+        "retriedBy": execution.retried_by,
         "dueAt": iso(execution.due_at),
         "stopRequestedAt": iso(execution.stop_requested_at),
         "requestIPAddress": execution.caller_address,

@@ -9,6 +9,7 @@ from jobrunner import __version__
 from jobrunner.api.native.times import iso
 from jobrunner.api.native.translate import Document
 from jobrunner.api.native.translate_nodes import node_state
+from jobrunner.api.native.translate_usage import usage_document
 from jobrunner.api.native.urls import Urls
 from jobrunner.domain.executions import Execution, Node
 from jobrunner.engine.status import FarmStatus
@@ -63,6 +64,7 @@ def _running(execution: Execution, urls: Urls) -> Document:
         "node": execution.node,
         "startedAt": iso(execution.started_at),
         "containerId": execution.container_id,
+        "usage": usage_document(execution.usage),
         "url": urls.execution(execution.task_id, execution.job_id, execution.id),
     }
 

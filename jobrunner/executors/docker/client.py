@@ -14,7 +14,7 @@ from docker import APIClient
 from docker.errors import APIError, DockerException, create_api_error_from_http_exception
 from docker.tls import TLSConfig
 from docker.transport import UnixHTTPAdapter
-from pybreaker import CircuitBreaker, CircuitBreakerError
+from pybreaker import STATE_CLOSED, CircuitBreaker, CircuitBreakerError
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 
@@ -70,6 +70,16 @@ class EngineClient:
             raise self._unavailable(f"answered with an error: {engine_words(error)}") from error
         except (OSError, urllib3.exceptions.HTTPError, DockerException) as error:  # requests' errors are OSErrors
             raise self._unavailable(f"does not answer: {root_reason(error)}") from error
+
+    @contextmanager
+    def aside(self) -> Iterator[APIClient]:
+        """The client, for what can be done without: not while the breaker is open, and its failures open none."""
+        if self._breaker.current_state != STATE_CLOSED:
+            raise self._unavailable("is left alone for now")
+        try:
+            yield self._api
+        except (OSError, urllib3.exceptions.HTTPError, DockerException, ValueError) as error:
+            raise self._unavailable(f"does not tell: {root_reason(error)}") from error
 
     def _unavailable(self, what: str) -> EngineUnavailable:
         return EngineUnavailable(f"the Docker Engine at {self._settings.docker_host} {what}")
@@ -195,7 +205,7 @@ def _as_numbers(version: str) -> tuple[int, ...]:
 
 def open_stream(api: APIClient, method: str, path: str, **request: Any) -> requests.Response:
     """An answer whose body is still to come, for as long as it takes. Raises the SDK's errors; call it in a guard."""
-    response = api.request(method, _url(api, path), stream=True, timeout=api.timeout, **request)
+    response = api.request(method, _url(api, path), stream=True, **{"timeout": api.timeout, **request})
     _raise_for_status(response)
     return response
 

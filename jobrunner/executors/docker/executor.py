@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import requests
@@ -14,8 +14,9 @@ from urllib3.exceptions import ReadTimeoutError
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.ports import Container, ContainerStatus, OutputReader
+from jobrunner.domain.usage import ResourceUsage
 from jobrunner.errors import ContainerVanished, EngineUnavailable
-from jobrunner.executors.docker import output
+from jobrunner.executors.docker import output, usage
 from jobrunner.executors.docker.client import CONNECT_SECONDS, EngineClient, open_stream
 from jobrunner.executors.docker.containers import (
     FARM_LABEL,
@@ -132,6 +133,10 @@ class DockerExecutor:
             except APIError as error:
                 if error.status_code not in (CONFLICT, requests.codes.not_found):
                     raise
+
+    def usage(self, containers: Sequence[Container]) -> Mapping[str, ResourceUsage]:
+        """A sample of each that runs; see jobrunner.executors.docker.usage."""
+        return usage.sample(self._client, containers)
 
     def containers(self) -> list[Container]:
         """All containers of this farm on this Engine. `started_at` is there only where they have exited."""

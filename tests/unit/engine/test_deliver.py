@@ -13,6 +13,7 @@ from jobrunner.domain.events import Delivered, DeliveryFailed
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.ports import Dispatch, Receipt
 from jobrunner.domain.states import State
+from jobrunner.domain.usage import ResourceUsage
 from jobrunner.engine.cancel import stop_execution
 from jobrunner.engine.deliver import Deliverer
 from jobrunner.engine.redeliver import redeliver
@@ -221,12 +222,16 @@ def test_a_process_that_is_to_end_starts_no_more(world: World) -> None:
 
 
 def test_a_late_call_about_the_start_tells_of_the_start(world: World) -> None:
-    execution = world.submit("fail", webhooks={"starts": [{"url": "https://example.org/"}]})
+    execution = world.submit("fail", webhooks={"starts": [{"url": "https://example.org/"}]}, retries=1)
     run_execution(world.node(), execution.id)
+    usage = ResourceUsage(world.clock.now(), 1.5)
+    world.store.executions.compare_and_set(execution.id, states=[State.FAILED], claim=None, changes={"usage": usage})
     notifier = FakeNotifier()
     deliver(deliverer(world, notifier))
     told = notifier.sent[0].execution
     assert world.get(execution).state is State.FAILED
+    assert world.get(execution).retried_by is not None
+    assert (told.usage, told.retried_by) == (None, None)
     assert (told.state, told.exit_code, told.finished_at, told.reason) == (State.RUNNING, None, None, "")
     assert State.FAILED not in told.times
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from jobrunner.domain.events import Trouble
 from jobrunner.domain.executions import Execution, Job
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.ports import Container, OutputReader
 from jobrunner.domain.states import State
 from jobrunner.engine import cancel
-from jobrunner.engine.cancel import Stopped, stop_execution, stop_job
+from jobrunner.engine.cancel import Stopped, StoppedJob, stop_execution, stop_job
 from jobrunner.engine.fire import fire
 from jobrunner.engine.run import run_execution
 from jobrunner.engine.run_end import RunEnd
@@ -100,6 +101,33 @@ def test_a_stop_between_create_and_start_starts_nothing(world: World, monkeypatc
     assert world.engine.containers == {}
 
 
+@pytest.mark.parametrize("moment", ["before the Engine starts it", "after the Engine has started it"])
+def test_a_stop_while_the_container_starts_is_a_sigterm_that_is_heard(
+    world: World, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Not one that is sent too early, finds nobody, and leaves only SIGKILL."""
+    execution = world.submit("run-on", stop_grace=3600)
+    node = world.node()
+    start = node.executor.start
+
+    def stop_at_the_moment(container: Container) -> None:
+        if moment == "after the Engine has started it":
+            start(container)
+        stop_execution(world.farm(), world.get(execution))
+        read_stop_wishes(node)
+        keep_time(node)
+        if moment == "before the Engine starts it":
+            start(container)
+
+    monkeypatch.setattr(node.executor, "start", stop_at_the_moment)
+    run = world.run_in_background(node, execution.id)
+    wait_until(lambda: run.done() or keep_time(node), 5, "it has ended")
+    assert run.result(5) is RunEnd.CLOSED
+    ended = world.get(execution)
+    assert (ended.state, ended.exit_code) == (State.STOPPED, 0)
+    assert world.output(execution) == b"up\nbye\n"
+
+
 def test_a_running_container_gets_sigterm_and_its_last_words_are_kept(world: World) -> None:
     execution, node, run = world.running()
     assert stop_execution(world.farm(), execution) is Stopped.STOPPING
@@ -144,7 +172,7 @@ def test_a_stop_while_no_worker_is_up_is_carried_out_by_the_next(world: World) -
     stop_execution(world.farm(), execution)
     second = world.node()
     adopted = world.run_in_background(second, execution.id)
-    wait_until(lambda: second.runs() and second.runs()[0].capture, 5, "it is adopted")
+    wait_until(lambda: second.runs() and second.runs()[0].started_at, 5, "it is adopted")
     keep_time(second)
     assert adopted.result(5) is RunEnd.CLOSED
     assert world.get(execution).state is State.STOPPED
@@ -191,7 +219,9 @@ def test_a_stopped_execution_is_not_tried_again(world: World) -> None:
 
 def test_stopping_a_job_stops_what_runs_and_what_waits(world: World) -> None:
     execution, node, run = world.running()
-    stop_job(world.farm(), job_of(world, execution))
+    waiting = [resubmit(world.farm(), execution.task_id, execution.job_id, execution.spec).execution for _ in range(2)]
+    assert stop_job(world.farm(), job_of(world, execution)) == StoppedJob(False, before_start=2, stopping=1)
+    assert [world.get(one).state for one in waiting] == [State.STOPPED] * 2
     read_stop_wishes(node)
     keep_time(node)
     assert run.result(5) is RunEnd.CLOSED
@@ -208,6 +238,25 @@ def test_stopping_a_job_reaches_what_lies_behind_a_batch_that_is_stopping_alread
     stop_job(world.farm(), job_of(world, execution))
     assert world.get(behind).state is State.STOPPED
     assert not run.done()
+
+
+def test_stopping_a_job_twice_says_that_nothing_is_left_to_do(world: World) -> None:
+    execution, _, _ = world.running()
+    stop_job(world.farm(), job_of(world, execution))
+    first = job_of(world, execution)
+    world.clock.move(60)
+    assert stop_job(world.farm(), first) == StoppedJob(True, before_start=0, stopping=0)
+    assert job_of(world, execution) == first
+
+
+def test_stopping_a_job_of_many_executions_waits_for_a_redis_that_is_away_only_once(world: World) -> None:
+    first = world.submit()
+    for _ in range(20):
+        resubmit(world.farm(), first.task_id, first.job_id, first.spec)
+    world.queue.is_down = True
+    assert stop_job(world.farm(), job_of(world, first)).before_start == 21
+    assert {execution.state for execution in world.attempts(first)} == {State.STOPPED}
+    assert len(world.announced(Trouble)) == 1
 
 
 def test_stopping_a_job_stops_its_retries(world: World) -> None:
