@@ -49,6 +49,11 @@ class MongoDeliveries:
         with translating_errors():
             return list(map(_delivery, query.order_by("created_at", "id")))
 
+    def delete_of_execution(self, execution_id: str) -> None:
+        """Delete all deliveries of an execution."""
+        with translating_errors():
+            DeliveryDocument.objects(execution_id=execution_id).delete()
+
     def due(self, now: datetime, limit: int, except_hosts: Iterable[str] = ()) -> list[Delivery]:
         """Deliveries that are owed, due and claimed by nobody, the longest due first; none to `except_hosts`."""
         query = DeliveryDocument.objects(host__nin=list(except_hosts), **_free(now), **_due(now))

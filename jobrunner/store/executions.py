@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from mongoengine import NotUniqueError, QuerySet
+from mongoengine import NotUniqueError, Q, QuerySet
 from pymongo.errors import DuplicateKeyError
 
-from jobrunner.domain.executions import Execution
+from jobrunner.domain.executions import EndedExecution, Execution
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import ON_A_NODE, TERMINAL, State
@@ -20,6 +21,8 @@ from jobrunner.store.errors import translating_errors
 _OWN_FIELDS = ("spec", "state", "cause", "times", "owed_deliveries")
 _PLAIN_FIELDS = tuple(name for name in ExecutionDocument._fields if name not in _OWN_FIELDS)
 _OPEN = [state.value for state in State if state not in TERMINAL]
+_ENDED = [state.value for state in TERMINAL]
+_OF_ENDED = tuple(field.name for field in fields(EndedExecution))
 _HELD = [state.value for state in ON_A_NODE]
 
 
@@ -136,6 +139,40 @@ class MongoExecutions:
         query = ExecutionDocument.objects(node=node, state__in=_HELD, stop_requested_at__ne=None)
         with translating_errors():
             return list(query.scalar("id"))
+
+    def ended(self, before: datetime, after: EndedExecution | None, limit: int) -> list[EndedExecution]:
+        """Executions that ended before an instant, in the order in which they did, those after `after`."""
+        query = Q(finished_at__lte=before)
+        if after is not None:
+            same_instant = Q(finished_at=after.finished_at, id__gt=after.id)
+            query &= Q(finished_at__gte=after.finished_at) & (Q(finished_at__gt=after.finished_at) | same_instant)
+        found = ExecutionDocument.objects(query).only(*_OF_ENDED).order_by("finished_at", "id").limit(limit)
+        with translating_errors():
+            return [EndedExecution(*values) for values in found.scalar(*_OF_ENDED)]
+
+    def to_prune(self, now: datetime, limit: int) -> list[Execution]:
+        """Executions whose `prune_at` has come, the earliest first."""
+        return _list(ExecutionDocument.objects(prune_at__lte=now).order_by("prune_at"), limit)
+
+    def ended_of_job(self, job_id: str, but_last: int, limit: int) -> list[Execution]:
+        """The ended executions of a job but the `but_last` newest ones, the newest first."""
+        ended = ExecutionDocument.objects(job_id=job_id, state__in=_ENDED)
+        return _list(ended.order_by("-created_at", "-id").skip(but_last), limit)
+
+    def was_followed(self, execution: Execution | EndedExecution) -> bool:
+        """Whether its job has a newer execution that does not merely wait for its time."""
+        same_instant = Q(created_at=execution.created_at, id__gt=execution.id)
+        newer = Q(created_at__gt=execution.created_at) | same_instant
+        query = Q(job_id=execution.job_id, created_at__gte=execution.created_at, state__ne=State.SCHEDULED.value)
+        with translating_errors():
+            found = ExecutionDocument.objects(query & newer).order_by("-created_at", "-id").only("id").first()
+        return found is not None
+
+    def delete(self, execution_id: str) -> bool:
+        """Delete an execution that has ended and owes nothing; whether there was one."""
+        free = {"owes_retry__ne": True, "owed_deliveries__id__exists": False}
+        with translating_errors():
+            return bool(ExecutionDocument.objects(id=execution_id, state__in=_ENDED, **free).delete())
 
 
 def _update(changes: Mapping[str, Any]) -> dict[str, Any]:

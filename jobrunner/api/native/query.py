@@ -13,6 +13,7 @@ from jobrunner.domain.states import State
 from jobrunner.errors import Fault, InvalidRequest
 
 LAST_PAGE = 1_000_000
+MOST_LINES = 1_000_000
 LARGEST_OFFSET = 2**53
 _FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}
 _DIGITS = re.compile(r"[0-9]{1,16}")
@@ -27,6 +28,11 @@ def page() -> int:
 def offset() -> int:
     """?offset=, in bytes."""
     return _whole_number("offset", default=0, lowest=0, highest=LARGEST_OFFSET)
+
+
+def tail() -> int | None:
+    """?tail=, in lines; None: all of them."""
+    return _whole_number("tail", default=0, lowest=0, highest=MOST_LINES) if "tail" in request.args else None
 
 
 def follow() -> bool:

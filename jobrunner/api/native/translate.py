@@ -177,9 +177,19 @@ def _execution(execution: Execution, tail: OutputTail) -> Document:
         "oomKilled": execution.oom_killed,
         "history": _history(execution),
         "logTruncated": not tail.is_whole,
+        **_output(execution, tail),
         "retriedFrom": execution.retried_from,
         "dueAt": iso(execution.due_at),
         "stopRequestedAt": iso(execution.stop_requested_at),
+    }
+
+
+def _output(execution: Execution, tail: OutputTail) -> Document:
+    written = {stream.name.lower(): count for stream, count in tail.written_bytes.items()}
+    return {
+        "outputBytes": written if execution.output_deleted_at is None else None,
+        "outputCut": tail.is_cut if execution.output_deleted_at is None else None,
+        "outputDeletedAt": iso(execution.output_deleted_at),
     }
 
 
