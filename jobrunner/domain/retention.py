@@ -9,7 +9,7 @@ from pydantic import Field
 
 from jobrunner.domain.specification import Specification, WholeNumber
 
-RETRY_HOURS = 1  # after which it is looked again at what was to go, and had to stay
+LOOK_AGAIN_AFTER = timedelta(days=1)  # at what was to go and had to stay, such as the last execution of a job
 
 Age = Annotated[WholeNumber, Field(ge=1, le=10**9)]
 
@@ -39,12 +39,9 @@ class Retention(Specification):
         return min(filter(None, looks), default=None)
 
     def next_look_at(self, finished_at: datetime, now: datetime) -> datetime | None:
-        """When it is to be looked at what has been looked at now, and is still there."""
-        due_at = self.due_at(finished_at)
-        if due_at is not None and due_at <= now:
-            return now + timedelta(hours=RETRY_HOURS)
-        looks = (look for look in (self.output_due_at(finished_at), due_at) if look is not None and look > now)
-        return min(looks, default=None)
+        """When it is to be looked at next what has been looked at now; None: not any more, all was done in time."""
+        looks = (self.output_due_at(finished_at), self.due_at(finished_at))
+        return min((look for look in looks if look is not None and look > now), default=None)
 
 
 def _after(finished_at: datetime, seconds: int | None) -> datetime | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields as fields_of
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,7 @@ _OWN_FIELDS = ("spec", "state", "cause", "times", "owed_deliveries")
 _PLAIN_FIELDS = tuple(name for name in ExecutionDocument._fields if name not in _OWN_FIELDS)
 _OPEN = [state.value for state in State if state not in TERMINAL]
 _ENDED = [state.value for state in TERMINAL]
-_OF_ENDED = tuple(field.name for field in fields(EndedExecution))
+_OF_ENDED = tuple(field.name for field in fields_of(EndedExecution))
 _HELD = [state.value for state in ON_A_NODE]
 
 
@@ -181,7 +181,8 @@ def _update(changes: Mapping[str, Any]) -> dict[str, Any]:
         fields[f"times__{fields['state'].value}"] = changes["moved_at"]
     if "owed_deliveries" in fields:
         fields["owed_deliveries"] = owed_documents(fields["owed_deliveries"])
-    return {f"set__{name}": _plain(value) for name, value in fields.items()}
+    # None is absent, as in a document that is saved: indexes of what is there leave it out.
+    return {f"unset__{name}" if value is None else f"set__{name}": _plain(value) for name, value in fields.items()}
 
 
 def _plain(value: Any) -> Any:
