@@ -139,7 +139,7 @@ QUERIES: dict[str, Callable[[Store, Execution], Any]] = {
 @pytest.mark.services
 @pytest.mark.parametrize("name", QUERIES)
 def test_no_query_of_retention_reads_more_than_it_answers(mongodb: Store, name: str) -> None:
-    """Among hundreds that have ended and wait, and a job that has as many: MongoDB's profile says what was looked at."""
+    """Among hundreds that have ended and wait, and a job that has as many: MongoDB's profile says what was read."""
     some = [stored(mongodb, minutes) for minutes in range(300)][150]
     for minutes in range(300):
         stored(mongodb, minutes, State.SCHEDULED, job_id=new_id())

@@ -61,7 +61,7 @@ def _last_execution(task_id: str, job_id: str) -> Execution:
 def _one_stream(execution: Execution, stream: Stream) -> Response:
     farm, start = current_farm(), _start()
     if execution.output_deleted_at is not None:
-        return text_stream(_deleted(execution, start), _exit_code(execution))
+        return text_stream(_deleted(execution, start), {OFFSET_HEADER: "0", **_exit_code(execution)})
     begin = offset_of(farm.store.output, execution, stream, start)
     pieces = _stream(farm, execution, stream, begin, query.follow())
     return text_stream(pieces, {OFFSET_HEADER: str(begin), **_exit_code(execution)})
