@@ -22,7 +22,8 @@ def forget(farm: Farm, execution: Execution) -> bool:
     """Delete an execution with all that belongs to it, if that may be; whether it was done. Idempotent."""
     if not may_be_forgotten(farm, execution):
         return False
-    _delete_output(farm, execution)
+    if farm.store.output.last(execution.id) is not None:
+        _delete_output(farm, execution)
     farm.store.deliveries.delete_of_execution(execution.id)
     if farm.store.executions.delete(execution.id):
         farm.store.jobs.discount_execution(execution.job_id)

@@ -17,6 +17,7 @@ from jobrunner.domain.states import ON_A_NODE, TERMINAL, State
 from jobrunner.store.deliveries import owed_delivery, owed_documents
 from jobrunner.store.documents import ExecutionDocument
 from jobrunner.store.errors import translating_errors
+from jobrunner.store.tasks import SOON_ENOUGH
 
 _OWN_FIELDS = ("spec", "state", "cause", "times", "owed_deliveries")
 _PLAIN_FIELDS = tuple(name for name in ExecutionDocument._fields if name not in _OWN_FIELDS)
@@ -172,7 +173,8 @@ class MongoExecutions:
         """Delete an execution that has ended and owes nothing; whether there was one."""
         free = {"owes_retry__ne": True, "owed_deliveries__id__exists": False}
         with translating_errors():
-            return bool(ExecutionDocument.objects(id=execution_id, state__in=_ENDED, **free).delete())
+            found = ExecutionDocument.objects(id=execution_id, state__in=_ENDED, **free)
+            return bool(found.delete(write_concern=SOON_ENOUGH))
 
 
 def _update(changes: Mapping[str, Any]) -> dict[str, Any]:
