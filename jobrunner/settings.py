@@ -66,6 +66,7 @@ def _node_name(value: str) -> str:
 
 
 Seconds = Annotated[float, Field(gt=0, le=10**9)]
+Days = Annotated[float, Field(ge=0, le=36500)]  # 0: for ever
 Name = Annotated[str, AfterValidator(_node_name)]
 
 
@@ -113,6 +114,8 @@ class Settings(BaseModel):
     retry_jitter: float = Field(0.0, ge=0, le=1)
     usage_interval_seconds: Seconds = 10.0
     output_cap_bytes: int = Field(1024**3, ge=1)
+    execution_retention_days: Days = 90.0
+    output_retention_days: Days = 30.0
     redacted_names: tuple[str, ...] = ("password", "key", "secret", "client_id", "token")
 
     # Notifications

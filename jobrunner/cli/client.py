@@ -27,6 +27,7 @@ from jobrunner.errors import JobrunnerError, SettingsError
 T = TypeVar("T")
 StreamName = Literal["stdout", "stderr"]
 DEFAULT_URL = "http://127.0.0.1:10000"
+OFFSET_HEADER = "Jobrunner-Output-Offset"
 READ_BYTES = 64 * 1024
 # A command may be silent for hours, a dead connection looks the same: ask again, from where we are, after this long.
 SILENCE_SECONDS = 60.0
@@ -144,6 +145,14 @@ class Client:
             except requests.RequestException as error:
                 raise ApiUnreachable(f"the output from {self.base_url} broke off: {_words(error)}") from None
 
+    def output_offset(
+        self, ref: ExecutionRef, stream: StreamName, tail: int | None = None, since: str | None = None
+    ) -> int:
+        """The byte of a stream at which its last `tail` lines begin, or what was written `since` an instant."""
+        path, chosen_by = f"{ref.path}{stream}/", {"tail": tail, "since": since}
+        with self._request("GET", path, params=chosen_by, stream=True) as response:  # none of it is read
+            return self._value(lambda headers: int(headers[OFFSET_HEADER]), response.headers)
+
     def stop_execution(self, ref: ExecutionRef) -> None:
         """Ask for the end of one execution. Asking twice does no harm."""
         self._request("POST", f"{ref.path}stop/")
@@ -177,7 +186,7 @@ class Client:
             self._unexpected("no JSON object")
         return answer
 
-    def _value(self, read: Callable[[Document], T], answer: Document) -> T:
+    def _value(self, read: Callable[[Mapping[str, Any]], T], answer: Mapping[str, Any]) -> T:
         try:
             return read(answer)
         except (KeyError, TypeError, ValueError, AttributeError) as error:

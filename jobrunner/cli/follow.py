@@ -58,17 +58,23 @@ def insist(ask: Callable[[], T], patience: Patience | None = None) -> T:
 
 
 class Follower:
-    """Copies one stream of an execution to `write`, from its first byte until the execution has ended."""
+    """Copies one stream of an execution to `write`, from byte `offset` on, until the execution has ended."""
 
     def __init__(
-        self, client: Client, ref: ExecutionRef, stream: StreamName, write: Write, patience: Patience | None = None
+        self,
+        client: Client,
+        ref: ExecutionRef,
+        stream: StreamName,
+        write: Write,
+        patience: Patience | None = None,
+        offset: int = 0,
     ) -> None:
         self._client = client
         self._ref = ref
         self._stream = stream
         self._write = write
         self._patience = patience or Patience()
-        self._offset = 0
+        self._offset = offset
 
     def follow(self) -> Execution:
         """Return the ended execution when all its output is written. Raises ApiError, and what `write` raises.
@@ -106,10 +112,19 @@ class Follower:
 Report = Callable[[Execution | Exception], None]
 
 
-def start_following(client: Client, ref: ExecutionRef, writes: Mapping[StreamName, Write], report: Report) -> None:
-    """Follow each stream in a thread of its own, which at its end reports the ended execution, or what went wrong."""
+def start_following(
+    client: Client,
+    ref: ExecutionRef,
+    writes: Mapping[StreamName, Write],
+    report: Report,
+    offsets: Mapping[StreamName, int] | None = None,
+) -> None:
+    """Follow each stream in a thread of its own, which at its end reports the ended execution, or what went wrong.
+
+    `offsets`: from which byte on; those that are not named from their first one.
+    """
     for stream, write in writes.items():
-        follower = Follower(client, ref, stream, write)
+        follower = Follower(client, ref, stream, write, offset=(offsets or {}).get(stream, 0))
         threading.Thread(target=_follow, args=(follower, report), name=f"follow-{stream}", daemon=True).start()
 
 

@@ -48,6 +48,13 @@ class OutputCut(Event):
 
 
 @dataclass(frozen=True)
+class Pruned(Event):
+    """What was kept for long enough was deleted: `what` is the execution, or only its output."""
+
+    what: str = ""
+
+
+@dataclass(frozen=True)
 class Repaired(Event):
     """A janitor put something right."""
 

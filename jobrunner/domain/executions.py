@@ -50,6 +50,7 @@ class Execution:
 
     `claim` counts how often a run has taken hold of it: the fencing token. `times` has the instant of every move.
     `caller_address`: the IP address from which it was asked for; of a tick or another attempt, that of its origin.
+    `prune_at`: when it is to be looked at whether its job wants it, or its output, kept any longer.
     """
 
     id: str
@@ -81,12 +82,25 @@ class Execution:
     owed_deliveries: tuple[OwedDelivery, ...] = ()
     caller_address: str | None = None
     times: Mapping[State, datetime] = field(default_factory=dict)
+    output_deleted_at: datetime | None = None
+    prune_at: datetime | None = None
 
     @property
     def deadline(self) -> datetime | None:
         """When its time is up: counted from the start of the container; until then, from the start of pulling."""
         started_at = self.started_at or self.times.get(State.PULLING)
         return None if started_at is None else started_at + timedelta(seconds=self.timeout_seconds)
+
+
+@dataclass(frozen=True)
+class EndedExecution:
+    """Of an execution that is over: what it takes to see whether it, or its output, is to be kept."""
+
+    id: str
+    job_id: str
+    created_at: datetime
+    finished_at: datetime
+    output_deleted_at: datetime | None = None
 
 
 @dataclass(frozen=True)

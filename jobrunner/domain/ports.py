@@ -12,7 +12,7 @@ from enum import IntEnum, StrEnum
 from typing import Any, Protocol
 
 from jobrunner.domain.deliveries import Delivery, DeliveryAttempt, DeliveryState
-from jobrunner.domain.executions import Execution, Job, Node, Page, Task
+from jobrunner.domain.executions import EndedExecution, Execution, Job, Node, Page, Task
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.outcomes import ContainerExit
 from jobrunner.domain.states import State
@@ -51,6 +51,7 @@ class Chunk:
     `cursor` counts the bytes that the container has written per stream up to here. It is stored in the same document
     as the bytes, so that a byte is stored exactly once. `cut`: the cap was reached, nothing follows. `writer` names
     the run that stored it, so that a run which tries an append again, not knowing whether it arrived, knows its own.
+    `stored_at`: when its bytes were captured; None in chunks of a time when that was not noted.
     """
 
     execution_id: str
@@ -59,10 +60,15 @@ class Chunk:
     cursor: Mapping[Stream, int]
     writer: str
     cut: bool = False
+    stored_at: datetime | None = None
+
+    def content(self, stream: Stream) -> bytes:
+        """The bytes of one stream in it."""
+        return b"".join(fragment.content for fragment in self.fragments if fragment.stream is stream)
 
 
 class OutputStore(Protocol):
-    """The captured output of executions, in chunks."""
+    """The captured output of executions, in chunks. The first of an execution is number 0, and none is left out."""
 
     def append(self, chunk: Chunk) -> None:
         """Store the chunk, once. Raises Superseded where another writer has stored this sequence number already."""
@@ -70,11 +76,25 @@ class OutputStore(Protocol):
     def last(self, execution_id: str) -> Chunk | None:
         """The newest chunk, without its fragments; None where nothing is stored yet."""
 
-    def chunks(self, execution_id: str, after: int = -1, limit: int | None = None) -> Iterator[Chunk]:
-        """The chunks with a sequence number above `after`, in order, at most `limit`; never all in memory at once."""
+    def at(self, execution_id: str, sequence: int) -> Chunk | None:
+        """The chunk of this sequence number, without its fragments; None where there is none."""
+
+    def chunks(
+        self, execution_id: str, after: int = -1, limit: int | None = None, stream: Stream | None = None
+    ) -> Iterator[Chunk]:
+        """The chunks with a sequence number above `after`, in order, at most `limit`; never all in memory at once.
+
+        With `stream` only those that hold a fragment of it; the others are not read.
+        """
+
+    def chunks_before(self, execution_id: str, before: int | None, limit: int, stream: Stream) -> list[Chunk]:
+        """The chunks with a fragment of `stream` and a sequence number below `before` (None: any), the newest first."""
 
     def tail(self, execution_id: str, stream: Stream, limit_bytes: int) -> tuple[bytes, bool]:
         """The last bytes of a stream, at most `limit_bytes`, and whether there is more before them."""
+
+    def delete(self, execution_id: str, limit: int) -> int:
+        """Delete the oldest chunks of an execution, at most `limit`; how many those were."""
 
 
 # ----------------------------------------------------------------------------------------------------- store
@@ -117,6 +137,9 @@ class JobStore(Protocol):
     def count_execution(self, job_id: str, at: datetime) -> None:
         """Count one more execution of the job, and note when it was last modified."""
 
+    def discount_execution(self, job_id: str) -> None:
+        """Count one execution less: it was deleted."""
+
     def ids_of_task(self, task_id: str, after: str | None, limit: int) -> list[str]:
         """The ids of a task's jobs, the oldest first, those after job `after`, at most `limit`."""
 
@@ -147,6 +170,7 @@ class ExecutionStore(Protocol):
 
     def page_of_job(self, job_id: str, number: int, per_page: int) -> list[Execution]:
         """A page of a job's executions, the newest first."""
+
     def page_of_job(self, job_id: str, number: int, per_page: int, states: Iterable[State] = ()) -> list[Execution]:
         """A page of a job's executions, or of those in some states, the newest first."""
 
@@ -202,6 +226,21 @@ class ExecutionStore(Protocol):
     def settle_deliveries(self, execution_id: str, delivery_ids: Iterable[str]) -> None:
         """Take these out of `owed_deliveries`, and leave whatever else has come there meanwhile."""
 
+    def ended(self, before: datetime, after: EndedExecution | None, limit: int) -> list[EndedExecution]:
+        """Executions that ended before an instant, in the order in which they did, those after `after`."""
+
+    def to_prune(self, now: datetime, limit: int) -> list[Execution]:
+        """Executions whose `prune_at` has come, the earliest first."""
+
+    def ended_of_job(self, job_id: str, but_last: int, limit: int) -> list[Execution]:
+        """The ended executions of a job but the `but_last` newest ones, the newest first."""
+
+    def was_followed(self, execution: Execution | EndedExecution) -> bool:
+        """Whether its job has a newer execution that does not merely wait for its time."""
+
+    def delete(self, execution_id: str) -> bool:
+        """Delete an execution that has ended and owes nothing; whether there was one."""
+
 
 class DeliveryStore(Protocol):
     """Deliveries. Whoever sends one has claimed it, and writes under the claim number that it got."""
@@ -228,6 +267,9 @@ class DeliveryStore(Protocol):
 
     def owe_again(self, delivery_id: str, now: datetime) -> Delivery | None:
         """Have a delivery made now, whatever became of it, once more at least; None where it is being made just now."""
+
+    def delete_of_execution(self, execution_id: str) -> None:
+        """Delete all deliveries of an execution."""
 
 
 class NodeStore(Protocol):

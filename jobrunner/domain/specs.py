@@ -25,6 +25,7 @@ from pydantic import (
 
 from jobrunner.domain.hooks import Moment, Notify, Secret, Webhook, Webhooks
 from jobrunner.domain.images import PullPolicy, parse_image
+from jobrunner.domain.retention import Retention
 from jobrunner.domain.retry import RetryPolicy
 from jobrunner.domain.schedules import check_cron, check_timezone, parse_duration, parse_instant
 from jobrunner.domain.specification import Number, Specification, Text, WholeNumber, check_text
@@ -136,6 +137,8 @@ class JobSpec(Specification):
     webhook: Webhook | None = None  # short for one of webhooks.finishes
     webhook_secret: Secret | None = Field(None, repr=False)
     notify: Notify = Notify()
+    output_cap_bytes: Annotated[WholeNumber, Field(ge=1, le=2**53)] | None = None
+    retention: Retention = Retention()
 
     @field_validator("retry_policy")
     @classmethod

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from uuid import uuid4
 
 from jobrunner.domain.events import Announce, OutputCut
-from jobrunner.domain.ports import Chunk, Fragment, OutputReader, OutputStore, Stream
+from jobrunner.domain.ports import Chunk, Clock, Fragment, OutputReader, OutputStore, Stream
 from jobrunner.errors import StoreUnavailable
 
 CHUNK_BYTES = 256 * 1024
@@ -35,9 +35,10 @@ class Capture:
         cap_bytes: int,
         announce: Announce,
         give_up: Callable[[float], bool],
+        clock: Clock,
     ) -> None:
         self._store, self._execution_id, self._cap_bytes = store, execution_id, cap_bytes
-        self._announce, self._give_up = announce, give_up
+        self._announce, self._give_up, self._clock = announce, give_up, clock
         self._writer = uuid4().hex
         self._lock = threading.Lock()
         self._parts: list[tuple[Stream, bytearray]] = []
@@ -103,7 +104,15 @@ class Capture:
             self._send(self._unsent)
         if self._parts:
             fragments = tuple(Fragment(stream, bytes(content)) for stream, content in self._parts)
-            chunk = Chunk(self._execution_id, self._sequence, fragments, dict(self._cursor), self._writer, cut=self.cut)
+            chunk = Chunk(
+                self._execution_id,
+                self._sequence,
+                fragments,
+                dict(self._cursor),
+                self._writer,
+                cut=self.cut,
+                stored_at=self._clock.now(),
+            )
             self._sequence += 1
             self._parts, self._buffered_bytes = [], 0
             self._send(chunk)

@@ -76,6 +76,12 @@ def _prepare(node: ThisNode, run: Run) -> None:
         run.stop_wished.set()
     run.usage = run.held.usage
     farm = node.farm
+    cap_bytes = farm.settings.output_cap_bytes
     run.capture = Capture(
-        farm.store.output, run.execution_id, farm.settings.output_cap_bytes, farm.announce, give_up=node.detached.wait
+        farm.store.output,
+        run.execution_id,
+        min(cap_bytes, run.held.spec.output_cap_bytes or cap_bytes),
+        farm.announce,
+        give_up=node.detached.wait,
+        clock=farm.clock,
     )

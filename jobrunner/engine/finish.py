@@ -25,6 +25,8 @@ def close(farm: Farm, execution: Execution, outcome: Outcome) -> Execution | Non
     """
     tried_again = wants_retry(execution, outcome)
     sampled = {"usage": outcome.usage} if outcome.usage is not None else {}
+    finished_at = outcome.finished_at or farm.clock.now()
+    look_at = execution.spec.retention.first_look_at(finished_at)
     closed = move(
         farm,
         execution,
@@ -34,10 +36,11 @@ def close(farm: Farm, execution: Execution, outcome: Outcome) -> Execution | Non
         exit_code=outcome.exit_code,
         oom_killed=outcome.oom_killed,
         started_at=outcome.started_at or execution.started_at,
-        finished_at=outcome.finished_at or farm.clock.now(),
+        finished_at=finished_at,
         owes_retry=tried_again,
         owed_deliveries=and_owed(execution, deliveries_owed(execution, outcome.state, tried_again=tried_again)),
         **sampled,
+        **({"prune_at": look_at} if look_at else {}),
     )
     if closed is not None:
         notify_if_possible(farm, closed)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from jobrunner.domain.executions import Execution, Job, Node, Page, Task
@@ -22,11 +22,16 @@ BEGUN = [state for state in State if state is not State.SCHEDULED]
 
 @dataclass(frozen=True)
 class OutputTail:
-    """The last bytes of both streams of an execution; `is_whole`: there is nothing before them."""
+    """The last bytes of both streams of an execution; `is_whole`: there is nothing before them.
+
+    `written_bytes`: how many are stored in all, per stream, without a marker. `is_cut`: it wrote more than the cap.
+    """
 
     stdout: bytes
     stderr: bytes
     is_whole: bool
+    written_bytes: Mapping[Stream, int] = field(default_factory=lambda: dict.fromkeys(Stream, 0))
+    is_cut: bool = False
 
 
 def tasks(farm: Farm, page: int) -> Page[Task]:
@@ -147,14 +152,15 @@ def next_times(farm: Farm, job: Job) -> list[datetime]:
 
 def output_tail(farm: Farm, execution: Execution, limit_bytes: int) -> OutputTail:
     """The end of what an execution has written, at most `limit_bytes` of each stream."""
-    last = farm.store.output.last(execution.id)
-    tails = {Stream.STDOUT: (b"", False), Stream.STDERR: (b"", False)}
-    for stream in tails:
-        # A stream without a byte is not looked for: that would read all of the other one.
-        if last is not None and (last.cursor[stream] > 0 or last.cut):
+    last = None if execution.output_deleted_at else farm.store.output.last(execution.id)
+    if last is None:
+        return OutputTail(b"", b"", is_whole=True)
+    tails = dict.fromkeys(Stream, (b"", False))
+    for stream in Stream:
+        if last.cursor[stream] > 0 or last.cut:
             tails[stream] = farm.store.output.tail(execution.id, stream, limit_bytes)
     (stdout, more_stdout), (stderr, more_stderr) = tails.values()
-    return OutputTail(stdout, stderr, is_whole=not (more_stdout or more_stderr))
+    return OutputTail(stdout, stderr, not (more_stdout or more_stderr), last.cursor, last.cut)
 
 
 def executions(

@@ -21,6 +21,7 @@ from jobrunner.domain.deliveries import (
 from jobrunner.domain.hooks import Moment
 from jobrunner.store.documents import DeliveryAttemptDocument, DeliveryDocument, OwedDeliveryDocument
 from jobrunner.store.errors import translating_errors
+from jobrunner.store.tasks import SOON_ENOUGH
 
 _OWN_FIELDS = ("moment", "kind", "state", "attempts")
 _PLAIN_FIELDS = tuple(name for name in DeliveryDocument._fields if name not in _OWN_FIELDS)
@@ -48,6 +49,11 @@ class MongoDeliveries:
         query = DeliveryDocument.objects(execution_id=execution_id)
         with translating_errors():
             return list(map(_delivery, query.order_by("created_at", "id")))
+
+    def delete_of_execution(self, execution_id: str) -> None:
+        """Delete all deliveries of an execution."""
+        with translating_errors():
+            DeliveryDocument.objects(execution_id=execution_id).delete(write_concern=SOON_ENOUGH)
 
     def due(self, now: datetime, limit: int, except_hosts: Iterable[str] = ()) -> list[Delivery]:
         """Deliveries that are owed, due and claimed by nobody, the longest due first; none to `except_hosts`."""

@@ -113,13 +113,15 @@ class ExecutionDocument(Document):
     owed_deliveries = EmbeddedDocumentListField(OwedDeliveryDocument)
     caller_address = StringField()
     times = MapField(DateTimeField())
+    output_deleted_at = DateTimeField()
+    prune_at = DateTimeField()
 
     meta = {  # noqa: RUF012
         "collection": "executions",
         "auto_create_index": False,
         "indexes": [
-            ("job_id", "-created_at", "-id"),  # page_of_job, page of one job, last_of_job
-            ("job_id", "state", "created_at", "id"),  # open_of_job
+            ("job_id", "-created_at", "-id"),  # page_of_job, page of one job, last_of_job, was_followed
+            ("job_id", "state", "created_at", "id"),  # open_of_job, ended_of_job
             ("state", "id"),  # waiting, count_scheduled
             ("state", "-created_at", "-id"),  # page by state
             ("-created_at", "-id"),  # page of all
@@ -133,6 +135,11 @@ class ExecutionDocument(Document):
             ("node", "state"),  # held_by, on_silent_nodes, stop_wishes
             {"fields": ["owes_retry"], "partialFilterExpression": {"owes_retry": True}},  # owing_retry
             {"fields": ["owed_deliveries.id"], "sparse": True},  # owing_deliveries
+            {  # ended
+                "fields": ["finished_at", "id"],
+                "partialFilterExpression": {"finished_at": {"$exists": True}},
+            },
+            {"fields": ["prune_at"], "partialFilterExpression": {"prune_at": {"$exists": True}}},  # to_prune
         ],
     }
 
@@ -195,11 +202,15 @@ class ChunkDocument(Document):
     stderr_bytes = LongField(required=True)
     writer = StringField(required=True)
     cut = BooleanField(default=False)
+    stored_at = DateTimeField()
 
     meta = {  # noqa: RUF012
         "collection": "log_chunks",
         "auto_create_index": False,
-        "indexes": [("execution_id", "sequence")],  # OutputStore: all of it
+        "indexes": [
+            ("execution_id", "sequence"),  # OutputStore: all of it, but what is of one stream
+            ("execution_id", "fragments.stream", "sequence"),  # chunks of one stream, chunks_before, tail
+        ],
     }
 
 

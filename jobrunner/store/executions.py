@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from dataclasses import fields as fields_of
 from datetime import datetime
 from typing import Any
 
-from mongoengine import NotUniqueError, QuerySet
+from mongoengine import NotUniqueError, Q, QuerySet
 from pymongo.errors import DuplicateKeyError
 
-from jobrunner.domain.executions import Execution
+from jobrunner.domain.executions import EndedExecution, Execution
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import ON_A_NODE, TERMINAL, State
@@ -23,6 +24,8 @@ from jobrunner.store.tasks import SOON_ENOUGH
 _OWN_FIELDS = ("spec", "state", "cause", "times", "owed_deliveries", "usage")
 _PLAIN_FIELDS = tuple(name for name in ExecutionDocument._fields if name not in _OWN_FIELDS)
 _OPEN = [state.value for state in State if state not in TERMINAL]
+_ENDED = [state.value for state in TERMINAL]
+_OF_ENDED = tuple(field.name for field in fields_of(EndedExecution))
 _HELD = [state.value for state in ON_A_NODE]
 
 
@@ -62,6 +65,7 @@ class MongoExecutions:
     def page_of_job(self, job_id: str, number: int, per_page: int) -> list[Execution]:
         """A page of a job's executions, the newest first."""
         found = ExecutionDocument.objects(job_id=job_id).order_by("-created_at", "-id")
+
     def page_of_job(self, job_id: str, number: int, per_page: int, states: Iterable[State] = ()) -> list[Execution]:
         """A page of a job's executions, or of those in some states, the newest first."""
         chosen = {"state__in": names} if (names := [state.value for state in states]) else {}
@@ -150,6 +154,41 @@ class MongoExecutions:
         with translating_errors():
             return list(query.scalar("id"))
 
+    def ended(self, before: datetime, after: EndedExecution | None, limit: int) -> list[EndedExecution]:
+        """Executions that ended before an instant, in the order in which they did, those after `after`."""
+        query = Q(finished_at__lte=before)
+        if after is not None:
+            same_instant = Q(finished_at=after.finished_at, id__gt=after.id)
+            query &= Q(finished_at__gte=after.finished_at) & (Q(finished_at__gt=after.finished_at) | same_instant)
+        found = ExecutionDocument.objects(query).only(*_OF_ENDED).order_by("finished_at", "id").limit(limit)
+        with translating_errors():
+            return [EndedExecution(*values) for values in found.scalar(*_OF_ENDED)]
+
+    def to_prune(self, now: datetime, limit: int) -> list[Execution]:
+        """Executions whose `prune_at` has come, the earliest first."""
+        return _list(ExecutionDocument.objects(prune_at__lte=now).order_by("prune_at"), limit)
+
+    def ended_of_job(self, job_id: str, but_last: int, limit: int) -> list[Execution]:
+        """The ended executions of a job but the `but_last` newest ones, the newest first."""
+        ended = ExecutionDocument.objects(job_id=job_id, state__in=_ENDED)
+        return _list(ended.order_by("-created_at", "-id").skip(but_last), limit)
+
+    def was_followed(self, execution: Execution | EndedExecution) -> bool:
+        """Whether its job has a newer execution that does not merely wait for its time."""
+        same_instant = Q(created_at=execution.created_at, id__gt=execution.id)
+        newer = Q(created_at__gt=execution.created_at) | same_instant
+        query = Q(job_id=execution.job_id, created_at__gte=execution.created_at, state__ne=State.SCHEDULED.value)
+        with translating_errors():
+            found = ExecutionDocument.objects(query & newer).order_by("-created_at", "-id").only("id").first()
+        return found is not None
+
+    def delete(self, execution_id: str) -> bool:
+        """Delete an execution that has ended and owes nothing; whether there was one."""
+        free = {"owes_retry__ne": True, "owed_deliveries__id__exists": False}
+        with translating_errors():
+            found = ExecutionDocument.objects(id=execution_id, state__in=_ENDED, **free)
+            return bool(found.delete(write_concern=SOON_ENOUGH))
+
 
 def _update(changes: Mapping[str, Any]) -> dict[str, Any]:
     fields = {name: value for name, value in changes.items() if name != "moved_at"}
@@ -159,7 +198,8 @@ def _update(changes: Mapping[str, Any]) -> dict[str, Any]:
         fields["owed_deliveries"] = owed_documents(fields["owed_deliveries"])
     if "usage" in fields:
         fields["usage"] = _usage_document(fields["usage"])
-    return {f"set__{name}": _plain(value) for name, value in fields.items()}
+    # None is absent, as in a document that is saved: indexes of what is there leave it out.
+    return {f"unset__{name}" if value is None else f"set__{name}": _plain(value) for name, value in fields.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -66,6 +66,11 @@ class MongoJobs:
                 inc__executions_count=1, set__modified_at=at, write_concern=SOON_ENOUGH
             )
 
+    def discount_execution(self, job_id: str) -> None:
+        """Count one execution less: it was deleted."""
+        with translating_errors():
+            JobDocument.objects(id=job_id).update_one(inc__executions_count=-1, write_concern=SOON_ENOUGH)
+
     def ids_of_task(self, task_id: str, after: str | None, limit: int) -> list[str]:
         """The ids of a task's jobs, the oldest first, those after job `after`, at most `limit`."""
         with translating_errors():

@@ -82,6 +82,11 @@ class FakeExecution:
                 self.changed.wait_for(lambda: len(content) > offset or self.ended or offset in ends)
             return bytes(content[offset : min([len(content), *(n for n in ends if n >= offset)])])
 
+    def offset_of_tail(self, stream: str, lines: int) -> int:
+        """Where the last lines of a stream begin."""
+        content = self.outputs[stream].splitlines(keepends=True)
+        return sum(map(len, content[: max(0, len(content) - lines)]))
+
     def document(self) -> dict[str, Any]:
         """The execution as the API shows it."""
         return {
@@ -222,7 +227,8 @@ class _Handler(BaseHTTPRequestHandler):
         if execution is None:
             self._not_found(execution_id)
         elif part:
-            self._output(execution, part, int(query.get("offset", 0)), "follow" in query)
+            offset = execution.offset_of_tail(part, int(query["tail"])) if "tail" in query else query.get("offset", 0)
+            self._output(execution, part, int(offset), "follow" in query)
         else:
             self._json(200, {"execution": execution.look(), "job": {}, "task": {}})
 
@@ -239,6 +245,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _output(self, execution: FakeExecution, stream: str, offset: int, follow: bool) -> None:
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
+        self.send_header("Jobrunner-Output-Offset", str(offset))
         self.end_headers()
         cuts, closes = execution.cuts[stream], execution.closes[stream]
         while True:

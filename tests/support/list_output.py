@@ -33,8 +33,19 @@ class ListOutput:
     def last(self, execution_id: str) -> Chunk | None:
         return self.stored[-1] if self.stored else None
 
-    def chunks(self, execution_id: str, after: int = -1, limit: int | None = None) -> Iterator[Chunk]:
+    def chunks(
+        self, execution_id: str, after: int = -1, limit: int | None = None, stream: Stream | None = None
+    ) -> Iterator[Chunk]:
         return iter([chunk for chunk in self.stored if chunk.sequence > after][:limit])
+
+    def at(self, execution_id: str, sequence: int) -> Chunk | None:
+        raise NotImplementedError
+
+    def chunks_before(self, execution_id: str, before: int | None, limit: int, stream: Stream) -> list[Chunk]:
+        raise NotImplementedError
+
+    def delete(self, execution_id: str, limit: int) -> int:
+        raise NotImplementedError
 
     def tail(self, execution_id: str, stream: Stream, limit_bytes: int) -> tuple[bytes, bool]:
         raise NotImplementedError

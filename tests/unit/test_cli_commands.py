@@ -93,6 +93,42 @@ def test_logs_follow_goes_on_to_the_end_and_through_a_broken_connection(api: Fak
     assert (ended.stdout, ended.stderr, ended.returncode) == (b"two\n", b"", 0)
 
 
+def test_logs_shows_the_last_lines_of_each_stream(api: FakeApi) -> None:
+    execution = api.add()
+    execution.write("stdout", b"one\ntwo\nthree\n")
+    execution.write("stderr", b"no\nyes")
+
+    shown = run_cli("logs", "--tail", "1", execution.id, url=api.url)
+
+    assert (shown.stdout, shown.stderr, shown.returncode) == (b"three\n", b"yes", 0)
+
+
+def test_logs_follow_from_the_last_line_through_a_broken_connection(api: FakeApi) -> None:
+    execution = api.add()
+    execution.write("stdout", b"one\ntwo\n")
+    execution.cut("stdout", 6, 6)  # that which is asked where the last line begins, and that which follows
+    with start_cli("logs", "-f", "-n", "1", execution.id, url=api.url) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"two\n"
+        execution.write("stdout", b"three\n")
+        execution.finish()
+        ended = finish_cli(process)
+
+    assert (ended.stdout, ended.stderr, ended.returncode) == (b"three\n", b"", 0)
+
+
+def test_logs_tells_why_the_api_refuses_a_time(api: FakeApi) -> None:
+    execution = api.add()
+    fault = {"field": "since", "reason": "must be a time"}
+    api.answers[f"GET {execution.path}stdout/"] = [(400, {"error": "x", "errors": [fault]})]
+
+    refused = run_cli("logs", "--since", "yesterday", execution.id, url=api.url)
+
+    assert (refused.stdout, refused.returncode) == (b"", 1)
+    assert b"since: must be a time" in refused.stderr
+    assert "since=yesterday" in api.asked("GET", "stdout/")[0][1]
+
+
 def test_an_interrupt_ends_logs_and_not_the_execution(api: FakeApi) -> None:
     execution = api.add()
     execution.write("stdout", b"one\n")

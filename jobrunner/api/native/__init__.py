@@ -6,6 +6,7 @@ from jobrunner.api.native import (  # noqa: F401 - each registers its routes
     jobs,
     nodes,
     output,
+    output_search,
     status,
     tasks,
 )

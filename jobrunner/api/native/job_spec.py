@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from jobrunner.api.json_body import parse_object
 from jobrunner.domain.hooks import Notify, Webhook, Webhooks
+from jobrunner.domain.retention import Retention
 from jobrunner.domain.retry import RetryPolicy
 from jobrunner.domain.specification import Specification
 from jobrunner.domain.specs import JobSpec
@@ -22,6 +23,7 @@ _PARTS: dict[tuple[str, int], type[Specification]] = {
     ("webhooks", 4): Webhook,
     ("notify", 2): Notify,
     ("retryPolicy", 2): RetryPolicy,
+    ("retention", 2): Retention,
 }
 _KEY_MARK = "[key]"  # pydantic's sign that the key of a dict is at fault, not its value
 

@@ -1,8 +1,13 @@
-"""Routes of output: stdout, stderr, and both (logs), of an execution or of the last one of a job."""
+"""Routes of output: stdout, stderr, and both (logs), of an execution or of the last one of a job.
+
+All take ?follow=1 (until the execution is over), ?tail=N (the last N lines) and ?since= (what was written from then
+on); stdout and stderr also ?offset=N (from byte N on).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from flask import Response, request
 
@@ -14,12 +19,14 @@ from jobrunner.api.openapi.operation import TEXT, answers
 from jobrunner.api.streaming import text_stream
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.ports import Stream
-from jobrunner.engine import follow, queries
+from jobrunner.engine import follow, queries, stored_output
 from jobrunner.engine.farm import Farm
+from jobrunner.engine.stored_output import Start, notice_of_deletion, offset_of
 from jobrunner.errors import Fault, InvalidRequest
 
 BETWEEN_STREAMS = b"\n-=-\n"
 EXIT_CODE_HEADERS = ("Fastlane-Exit-Code", "Jobrunner-Exit-Code")
+OFFSET_HEADER = "Jobrunner-Output-Offset"  # the byte of the stream at which the answer begins
 STREAMS = {"stdout": Stream.STDOUT, "stderr": Stream.STDERR}
 ONE_STREAM = "/<any(stdout, stderr):name>"
 
@@ -34,7 +41,7 @@ def show_stream_of_job(task_id: str, job_id: str, name: str) -> Response:
 @route("GET", EXECUTION + ONE_STREAM)
 @answers(TEXT, query=(OFFSET, FOLLOW))
 def show_stream(task_id: str, job_id: str, execution_id: str, name: str) -> Response:
-    """One stream of the execution; ?offset=N from its byte N on, ?follow=1 until the execution is over."""
+    """One stream of the execution."""
     return _one_stream(queries.execution(current_farm(), task_id, job_id, execution_id), STREAMS[name])
 
 
@@ -48,7 +55,7 @@ def show_logs_of_job(task_id: str, job_id: str) -> Response:
 @route("GET", f"{EXECUTION}/logs")
 @answers(TEXT, query=(FOLLOW,))
 def show_logs(task_id: str, job_id: str, execution_id: str) -> Response:
-    """Both streams of the execution, stdout first; ?follow=1 until the execution is over."""
+    """Both streams of the execution, stdout first."""
     return _both_streams(queries.execution(current_farm(), task_id, job_id, execution_id))
 
 
@@ -58,20 +65,45 @@ def _last_execution(task_id: str, job_id: str) -> Execution:
 
 
 def _one_stream(execution: Execution, stream: Stream) -> Response:
-    pieces = follow.read(current_farm(), execution.id, stream, query.offset(), query.follow())
-    return text_stream(pieces, _exit_code(execution))
+    farm, start = current_farm(), _start()
+    if execution.output_deleted_at is not None:
+        return text_stream(_deleted(execution, start), {OFFSET_HEADER: "0", **_exit_code(execution)})
+    begin = offset_of(farm.store.output, execution, stream, start)
+    pieces = _stream(farm, execution, stream, begin, query.follow())
+    return text_stream(pieces, {OFFSET_HEADER: str(begin), **_exit_code(execution)})
 
 
 def _both_streams(execution: Execution) -> Response:
     if "offset" in request.args:
         raise InvalidRequest(Fault("offset", "is for stdout and stderr only"))
-    return text_stream(_joined(current_farm(), execution.id, query.follow()), _exit_code(execution))
+    farm, start = current_farm(), _start()
+    if execution.output_deleted_at is not None:
+        return text_stream(_deleted(execution, start), _exit_code(execution))
+    # Both are looked for now: by the time that stdout has been followed to its end, stderr has got longer.
+    begins = [offset_of(farm.store.output, execution, stream, start) for stream in Stream]
+    out, err = (
+        _stream(farm, execution, stream, begin, query.follow()) for stream, begin in zip(Stream, begins, strict=True)
+    )
+    return text_stream(chain(out, (BETWEEN_STREAMS,), err), _exit_code(execution))
 
 
-def _joined(farm: Farm, execution_id: str, follows: bool) -> Iterator[bytes]:
-    yield from follow.read(farm, execution_id, Stream.STDOUT, follow=follows)
-    yield BETWEEN_STREAMS
-    yield from follow.read(farm, execution_id, Stream.STDERR, follow=follows)
+def _start() -> Start:
+    """Where the caller wants to begin. Raises InvalidRequest."""
+    start = Start(query.offset(), query.tail(), query.since())
+    for name, value in (("tail", start.last_lines), ("since", start.since)):
+        if "offset" in request.args and value is not None:
+            raise InvalidRequest(Fault("offset", f"does not go with {name}: give one of them"))
+    return start
+
+
+def _stream(farm: Farm, execution: Execution, stream: Stream, begin: int, follows: bool) -> Iterator[bytes]:
+    if follows:
+        return follow.read(farm, execution.id, stream, begin, follow=True)
+    return stored_output.read(farm.store.output, execution.id, stream, begin)
+
+
+def _deleted(execution: Execution, start: Start) -> Iterator[bytes]:
+    return iter(() if start.last_lines == 0 else (notice_of_deletion(execution),))
 
 
 def _exit_code(execution: Execution) -> dict[str, str]:

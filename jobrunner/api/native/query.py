@@ -13,6 +13,7 @@ from jobrunner.domain.states import State
 from jobrunner.errors import Fault, InvalidRequest
 
 LAST_PAGE = 1_000_000
+MOST_LINES = 1_000_000
 LARGEST_OFFSET = 2**53
 _FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}
 _DIGITS = re.compile(r"[0-9]{1,16}")
@@ -29,10 +30,25 @@ def offset() -> int:
     return _whole_number("offset", default=0, lowest=0, highest=LARGEST_OFFSET)
 
 
+def tail() -> int | None:
+    """?tail=, in lines; None: all of them."""
+    return _whole_number("tail", default=0, lowest=0, highest=MOST_LINES) if "tail" in request.args else None
+
+
+def limit() -> int:
+    """?limit=: how many items an answer has at most."""
+    return _whole_number("limit", default=100, lowest=1, highest=1000)
+
+
 def follow() -> bool:
     """?follow=1 or true."""
-    flag = _FLAGS.get(request.args.get("follow", "").lower())
-    return _refuse("follow", "must be 1 or 0") if flag is None else flag
+    return flag("follow")
+
+
+def flag(name: str) -> bool:
+    """?name=1 or true."""
+    value = _FLAGS.get(request.args.get(name, "").lower())
+    return _refuse(name, "must be 1 or 0") if value is None else value
 
 
 def states() -> list[State]:

@@ -188,11 +188,21 @@ def _execution(execution: Execution, tail: OutputTail, urls: Urls) -> Document:
         "history": _history(execution),
         "logTruncated": not tail.is_whole,
         "usage": usage_document(execution.usage),
+        **_output(execution, tail),
         "retriedFrom": execution.retried_from,
         "retriedBy": execution.retried_by,
         "dueAt": iso(execution.due_at),
         "stopRequestedAt": iso(execution.stop_requested_at),
         "requestIPAddress": execution.caller_address,
+    }
+
+
+def _output(execution: Execution, tail: OutputTail) -> Document:
+    written = {stream.name.lower(): count for stream, count in tail.written_bytes.items()}
+    return {
+        "outputBytes": written if execution.output_deleted_at is None else None,
+        "outputCut": tail.is_cut if execution.output_deleted_at is None else None,
+        "outputDeletedAt": iso(execution.output_deleted_at),
     }
 
 

@@ -14,7 +14,7 @@ from jobrunner.domain.ports import Fragment, Stream
 from jobrunner.engine import capture as capture_module
 from jobrunner.engine.capture import Capture, GaveUp
 from jobrunner.errors import StoreUnavailable, Superseded
-from tests.support.engine_world import err, out
+from tests.support.engine_world import MovedClock, err, out
 from tests.support.list_output import ListOutput, Reader
 
 EXECUTION = "5a023792-1445-44e9-8a8b-cfe5ad05d1c6"
@@ -23,7 +23,7 @@ NO_CAP = 10**9
 
 def capture(store: ListOutput, cap_bytes: int = NO_CAP, events: list[object] | None = None) -> Capture:
     announce = (events if events is not None else []).append
-    return Capture(store, EXECUTION, cap_bytes, announce, give_up=lambda seconds: False)
+    return Capture(store, EXECUTION, cap_bytes, announce, give_up=lambda seconds: False, clock=MovedClock())
 
 
 def copied(store: ListOutput, fragments: Iterable[Fragment], *, replayed: bool = False, cap: int = NO_CAP) -> Capture:
@@ -180,7 +180,9 @@ def test_while_the_store_is_away_no_more_is_taken_in_than_a_chunk_and_what_came_
             read += 10
             yield out(b"x" * 10)
 
-    made = Capture(store, EXECUTION, NO_CAP, lambda event: None, give_up=lambda seconds: back.wait(0.01))
+    made = Capture(
+        store, EXECUTION, NO_CAP, lambda event: None, give_up=lambda seconds: back.wait(0.01), clock=MovedClock()
+    )
 
     def copy() -> None:
         with pytest.raises(GaveUp):
