@@ -168,9 +168,6 @@ class ExecutionStore(Protocol):
     def note_usage(self, execution_id: str, claim: int, usage: ResourceUsage) -> None:
         """Store what the container of an execution has used up, if its claim is this one and it has not ended."""
 
-    def page_of_job(self, job_id: str, number: int, per_page: int) -> list[Execution]:
-        """A page of a job's executions, the newest first."""
-
     def page_of_job(self, job_id: str, number: int, per_page: int, states: Iterable[State] = ()) -> list[Execution]:
         """A page of a job's executions, or of those in some states, the newest first."""
 

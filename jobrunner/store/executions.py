@@ -62,10 +62,6 @@ class MongoExecutions:
             found = ExecutionDocument.objects(id=execution_id, claim=claim, state__in=_HELD)
             found.update_one(set__usage=_usage_document(usage), write_concern=SOON_ENOUGH)
 
-    def page_of_job(self, job_id: str, number: int, per_page: int) -> list[Execution]:
-        """A page of a job's executions, the newest first."""
-        found = ExecutionDocument.objects(job_id=job_id).order_by("-created_at", "-id")
-
     def page_of_job(self, job_id: str, number: int, per_page: int, states: Iterable[State] = ()) -> list[Execution]:
         """A page of a job's executions, or of those in some states, the newest first."""
         chosen = {"state__in": names} if (names := [state.value for state in states]) else {}
