@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -257,3 +258,14 @@ def test_the_marker_is_there_once_after_a_restart(stored_bytes: int) -> None:
     copied(store, [out(b"1234567890xyz")], replayed=True, cap=10).flush()
     copied(store, [out(b"1234567890xyz")], replayed=True, cap=10).flush()
     assert store.bytes_of(Stream.STDOUT) == b"1234567890\n[jobrunner: output cut here, at the cap of 10 bytes]\n"
+
+
+def test_a_chunk_says_when_its_bytes_were_captured() -> None:
+    store, clock = ListOutput(), MovedClock()
+    made = Capture(store, EXECUTION, NO_CAP, lambda event: None, give_up=lambda seconds: False, clock=clock)
+    for content in (b"one", b"two"):
+        clock.move(5)
+        made.copy(Reader([out(content)]), from_first_byte=False)
+        made.flush()
+    assert [chunk.stored_at for chunk in store.stored][1] == clock.now()
+    assert store.stored[0].stored_at == clock.now() - timedelta(seconds=5)

@@ -210,3 +210,10 @@ def test_a_run_leaves_nothing_behind_in_its_node(world: World) -> None:
     node = world.node()
     run_execution(node, world.submit().id)
     assert node.runs() == []
+
+
+@pytest.mark.parametrize(("of_farm", "of_job", "cap"), [(100, 3, 3), (3, 100, 3), (3, None, 3)])
+def test_of_the_caps_of_farm_and_job_the_lower_holds(world: World, of_farm: int, of_job: int | None, cap: int) -> None:
+    execution = world.submit(output_cap_bytes=of_job)
+    run_execution(world.node(output_cap_bytes=of_farm), execution.id)
+    assert world.output(execution) == f"one\n[jobrunner: output cut here, at the cap of {cap} bytes]\n".encode()
