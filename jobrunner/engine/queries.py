@@ -136,8 +136,10 @@ def executions_of_job(farm: Farm, job: Job, page: int) -> tuple[list[Execution],
     waiting = farm.store.executions.page_of_job(job.id, 1, EXECUTIONS_PER_PAGE, [State.SCHEDULED])
     begun = farm.store.executions.page_of_job(job.id, page, EXECUTIONS_PER_PAGE, BEGUN)
     has_next = page * EXECUTIONS_PER_PAGE < job.executions_count - len(waiting)
-    is_last = not has_next and (page == 1 or bool(begun))
-    return begun + (waiting if is_last else []), has_next
+    if has_next or (page > 1 and not begun):
+        return begun, has_next
+    shown = {execution.id for execution in begun}  # among them one whose time has come since the first look
+    return [*begun, *(execution for execution in waiting if execution.id not in shown)], has_next
 
 
 def next_times(farm: Farm, job: Job) -> list[datetime]:

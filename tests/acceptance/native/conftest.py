@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import docker
@@ -12,7 +12,7 @@ from docker.errors import ImageNotFound
 from tests.acceptance.conftest import FarmMaker
 from tests.support.farm import Farm
 from tests.support.mail_server import Inbox, mail_server
-from tests.support.native_api import example
+from tests.support.native_api import call, document, example, job_path
 from tests.support.receiver import Receiver, receiver
 
 EXAMPLE_IMAGE = "task1:latest"
@@ -108,6 +108,20 @@ def printed(farm: Farm) -> dict[str, Any]:
 def elsewhere(farm: Farm) -> dict[str, Any]:
     """A job of another task."""
     return farm.post_job("true", task="elsewhere")
+
+
+@pytest.fixture
+def post_recurring(farm: Farm) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Posts jobs that start every other second, until the test is over, however it ends."""
+    posted: list[dict[str, Any]] = []
+
+    def post(*command: str) -> dict[str, Any]:
+        posted.append(farm.post_job(*command, cron="*/2 * * * * *", stopGrace=0))
+        return posted[-1]
+
+    yield post
+    for one in posted:
+        document(call(farm, "POST", job_path(one, "stop/")))
 
 
 @pytest.fixture(scope="session")

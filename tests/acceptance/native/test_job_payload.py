@@ -78,7 +78,7 @@ def test_retries_are_made_after_failures_until_one_succeeds(farm: Farm) -> None:
         runs: list[dict[str, Any]] = job_of(farm, posted)["executions"]
         return runs if len(runs) == 3 and all(run["status"] == "failed" for run in runs) else []
 
-    runs = wait_until(all_failed, 20, "all three attempts have failed")
+    runs = wait_until(all_failed, 30, "all three attempts have failed")
     assert [run["attempt"] for run in runs] == [3, 2, 1]
     metadata = job_of(farm, posted)["metadata"]
     assert (metadata["retries"], metadata["retry_count"]) == (2, 2)
@@ -161,7 +161,7 @@ def test_keys_that_may_be_left_out_may_be_null(farm: Farm) -> None:
 
 def call_to(hooks: Receiver, path: str) -> Call:
     """The one call that comes to a path."""
-    (received,) = wait_until(lambda: [call for call in hooks.calls if call.path == path], 15, f"{path} is called")
+    (received,) = wait_until(lambda: [call for call in hooks.calls if call.path == path], 30, f"{path} is called")
     return received
 
 
@@ -207,7 +207,7 @@ def test_notify_sends_an_email_to_each_who_wants_to_know(farm: Farm, inbox: Inbo
         return {str(mail["To"]) for mail in inbox.messages if posted["jobId"] in mail.as_string()}
 
     expected = {"failure@example.org", "other@example.org", "whatever@example.org"}
-    wait_until(lambda: receivers() == expected, 15, "all three have their e-mail")
+    wait_until(lambda: receivers() == expected, 30, "all three have their e-mail")
 
 
 # ------------------------------------------------------------------------------------------------ all of it at once

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -55,21 +56,20 @@ def test_the_urls_of_the_answer_lead_to_the_execution_the_job_and_the_task(farm:
     assert document(call(farm, "GET", answer["task"]["url"]))["taskId"] == "task1"
 
 
-def test_the_job_stays_scheduled(farm: Farm) -> None:
-    posted = farm.post_job("sleep", "100", cron="* * * * * *", stopGrace=0)
+def test_the_job_stays_scheduled(farm: Farm, post_recurring: Callable[..., dict[str, Any]]) -> None:
+    posted = post_recurring("sleep", "100")
     first = posted | {"executionId": posted["queueJobId"]}
     farm.wait_for_status(first, "running")
     stop(farm, first)
     assert farm.wait_for_end(first)["status"] == "stopped"
 
-    def later() -> list[str]:
+    def started_later() -> list[str]:
         job = document(call(farm, "GET", job_path(posted)))["job"]
         assert job["scheduled"]
         return [run for run in job["executions"] if run["status"] == "running" and run["dueAt"] > first_due]
 
     first_due = farm.execution(first)["dueAt"]
-    wait_until(later, 15, "it has started again")
-    document(call(farm, "POST", job_path(posted, "stop/")))
+    wait_until(started_later, 30, "it has started again")
 
 
 def test_what_is_stopped_is_not_tried_again(farm: Farm) -> None:
