@@ -37,6 +37,7 @@ class Job:
     executions_count: int = 0
     revision: int = 0
     stopped_at: datetime | None = None
+    api_key_id: str | None = None  # of who defined it
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Execution:
     retried_from: str | None = None
     owes_retry: bool = False
     owed_deliveries: tuple[OwedDelivery, ...] = ()
+    api_key_id: str | None = None  # on whose account it runs
     times: Mapping[State, datetime] = field(default_factory=dict)
 
     @property

@@ -6,7 +6,11 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 REDACTED = "***"
-SECRET_HEADERS = ("authorization", "cookie")  # whatever the farm's own list says; part of Proxy-Authorization too
+SECRET_HEADERS = (
+    "authorization",
+    "cookie",
+    "api-key",
+)  # whatever the farm's own list says; part of Proxy-Authorization too
 
 
 def redact(named: Mapping[str, str], redacted_names: Iterable[str]) -> dict[str, str]:

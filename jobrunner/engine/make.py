@@ -28,6 +28,7 @@ def make_execution(farm: Farm, job: Job, now: datetime, due: datetime | None) ->
         timeout_seconds=timeout_seconds,
         stop_grace_seconds=grace_seconds,
         due_at=due,
+        api_key_id=job.api_key_id,
         times={state: now},
     )
 

@@ -27,6 +27,7 @@ class MongoJobs:
             created_at=job.created_at,
             modified_at=job.modified_at,
             executions_count=job.executions_count,
+            api_key_id=job.api_key_id,
         )
         try:
             with translating_errors():
@@ -48,6 +49,7 @@ class MongoJobs:
                     set__spec=job.spec.to_json(),
                     set__modified_at=job.modified_at,
                     set__revision=job.revision,
+                    set__api_key_id=job.api_key_id,
                     unset__stopped_at=True,
                 )
             )
@@ -90,4 +92,5 @@ def _job(document: JobDocument) -> Job:
         executions_count=document.executions_count,
         revision=document.revision,
         stopped_at=document.stopped_at,
+        api_key_id=document.api_key_id,
     )

@@ -1,0 +1,65 @@
+"""Which role each route asks for, and what the audit trail calls what it does: one table to read.
+
+A route that is not in it is an admin's, and fails a test until somebody has decided.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jobrunner.domain.api_keys import Role
+
+
+@dataclass(frozen=True)
+class Right:
+    """The role that a route asks for (None: it asks for no key); `action`: what it changes, where it changes something.
+
+    `farm_wide`: what it tells or does is about more than tasks, so a key that is held to some tasks may not.
+    """
+
+    role: Role | None
+    action: str = ""
+    farm_wide: bool = False
+
+
+READ = Right(Role.READ)
+UNLISTED = Right(Role.ADMIN, "unlisted", farm_wide=True)
+
+RIGHTS: dict[str, Right] = {
+    "health.healthcheck": Right(None),
+    # reading
+    "native.list_tasks": READ,
+    "native.search_tasks": READ,
+    "native.show_task": READ,
+    "native.show_job": READ,
+    "native.list_executions": READ,
+    "native.list_executions_of_job": READ,
+    "native.find_execution": READ,
+    "native.show_execution": READ,
+    "native.show_stream": READ,
+    "native.show_stream_of_job": READ,
+    "native.show_logs": READ,
+    "native.show_logs_of_job": READ,
+    "native.list_deliveries": READ,
+    "native.show_status": READ,
+    "native.list_nodes": READ,
+    # running
+    "native.enqueue_job": Right(Role.SUBMIT, "job.submit"),
+    "native.enqueue_or_update_job": Right(Role.SUBMIT, "job.replace"),
+    "native.rerun_job": Right(Role.SUBMIT, "job.retry"),
+    "native.stop_job": Right(Role.SUBMIT, "job.stop"),
+    "native.stop_execution": Right(Role.SUBMIT, "execution.stop"),
+    "native.redeliver_now": Right(Role.SUBMIT, "delivery.redeliver"),
+    # administering
+    "native.create_api_key": Right(Role.ADMIN, "key.create", farm_wide=True),
+    "native.list_api_keys": Right(Role.ADMIN, farm_wide=True),
+    "native.show_api_key": Right(Role.ADMIN, farm_wide=True),
+    "native.revoke_api_key": Right(Role.ADMIN, "key.revoke", farm_wide=True),
+    "native.revoke_api_key_by_post": Right(Role.ADMIN, "key.revoke", farm_wide=True),
+    "native.list_audit": Right(Role.ADMIN, farm_wide=True),
+}
+
+
+def right_of(endpoint: str) -> Right:
+    """What this endpoint asks for."""
+    return RIGHTS.get(endpoint, UNLISTED)
