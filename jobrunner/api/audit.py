@@ -11,8 +11,7 @@ from jobrunner.api.cross_site import READING
 from jobrunner.api.request_id import request_id
 from jobrunner.api.rights import right_of
 from jobrunner.domain.api_keys import Caller
-from jobrunner.domain.audit import AuditEntry
-from jobrunner.domain.identifiers import new_id
+from jobrunner.domain.audit import AuditEntry, new_entry_id
 from jobrunner.engine.audit import AuditTrail
 
 OWN_FIELDS = {"task_id": "taskId", "job_id": "jobId", "execution_id": "executionId", "key_id": "keyId"}
@@ -35,7 +34,7 @@ def _entry(caller: Caller, endpoint: str, response: Response) -> AuditEntry:
     ids = {name: str(value) for name, key in OWN_FIELDS.items() if (value := answered.get(key))}
     things = {name: _cut(str(value)) for name, value in (request.view_args or {}).items()} | ids
     return AuditEntry(
-        id=new_id(),
+        id=new_entry_id(),
         at=current_farm().clock.now(),
         action=right_of(endpoint).action or endpoint,
         status=response.status_code,

@@ -23,7 +23,7 @@ READING = frozenset({"GET", "HEAD", "OPTIONS"})
 # What a form can send without asking. curl sends such a type, too, where it is told none: so it is only refused from
 # what looks like a browser.
 FORM_TYPES = frozenset({"text/plain", "multipart/form-data", "application/x-www-form-urlencoded"})
-MARKS_OF_BROWSERS = ("Origin", "Referer", "Cookie", "Sec-Fetch-Site", "Sec-Fetch-Mode")
+MARKS_OF_BROWSERS = ("Origin", "Referer", "Sec-Fetch-Site", "Sec-Fetch-Mode")
 ANY = "*"
 
 

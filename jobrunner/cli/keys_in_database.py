@@ -13,8 +13,7 @@ from jobrunner.api.native.job_spec import specify
 from jobrunner.api.native.translate_keys import created_key, key_document
 from jobrunner.cli.answers import ApiKey
 from jobrunner.cli.service import wire
-from jobrunner.domain.audit import AuditEntry
-from jobrunner.domain.identifiers import new_id
+from jobrunner.domain.audit import AuditEntry, new_entry_id
 from jobrunner.domain.key_wish import KeyWish
 from jobrunner.engine import keys
 from jobrunner.settings import load_settings
@@ -60,7 +59,7 @@ class KeysInDatabase:
 
     def _note(self, action: str, key_id: str, status: int) -> None:
         entry = AuditEntry(
-            id=new_id(),
+            id=new_entry_id(),
             at=self._farm.clock.now(),
             action=action,
             status=status,

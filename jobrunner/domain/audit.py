@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+
+
+def new_entry_id() -> str:
+    """A new id of an entry: of two that one process makes, the later one has the greater."""
+    return f"{time.time_ns():016x}{secrets.token_hex(4)}"
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from jobrunner.errors import Fault, InvalidRequest
 
 FILTERS = {"key": "key_id", "action": "action", "task": "task_id", "job": "job_id"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_CURSOR = re.compile(r"([0-9]{1,13})_([0-9a-f-]{36})")
+_CURSOR = re.compile(r"([0-9]{1,13})_([0-9a-f]{24})")
 
 
 @route("GET", "/audit")
