@@ -67,9 +67,10 @@ def _check_origin(settings: Settings) -> None:
         if request.headers.get("Sec-Fetch-Site") == "cross-site":
             raise Forbidden("Sec-Fetch-Site", "must not be cross-site: the pages of others do not write here")
         return
-    public = urlsplit(settings.public_url or "")
-    own = {request.host_url.rstrip("/"), f"{public.scheme}://{public.netloc}"}
-    if origin not in own and origin not in (settings.api_cors_origins or ()):
+    # Of our own pages only the host is compared: a proxy in front of us may speak TLS, and we do not see it.
+    own = {request.host, urlsplit(settings.public_url or "").netloc} - {""}
+    scheme, _, host = origin.partition("://")
+    if not (scheme in ("http", "https") and host in own) and origin not in (settings.api_cors_origins or ()):
         raise Forbidden("Origin", "is not one whose pages may write here: see api_cors_origins")
 
 

@@ -14,16 +14,15 @@ from jobrunner.domain.api_keys import Role
 class Right:
     """The role that a route asks for (None: it asks for no key); `action`: what it changes, where it changes something.
 
-    `farm_wide`: what it tells or does is about more than tasks, so a key that is held to some tasks may not.
+    What is about the whole farm, and not about tasks, is for admins: their keys alone are never held to some tasks.
     """
 
     role: Role | None
     action: str = ""
-    farm_wide: bool = False
 
 
 READ = Right(Role.READ)
-UNLISTED = Right(Role.ADMIN, "unlisted", farm_wide=True)
+UNLISTED = Right(Role.ADMIN, "unlisted")
 
 RIGHTS: dict[str, Right] = {
     "health.healthcheck": Right(None),
@@ -51,12 +50,12 @@ RIGHTS: dict[str, Right] = {
     "native.stop_execution": Right(Role.SUBMIT, "execution.stop"),
     "native.redeliver_now": Right(Role.SUBMIT, "delivery.redeliver"),
     # administering
-    "native.create_api_key": Right(Role.ADMIN, "key.create", farm_wide=True),
-    "native.list_api_keys": Right(Role.ADMIN, farm_wide=True),
-    "native.show_api_key": Right(Role.ADMIN, farm_wide=True),
-    "native.revoke_api_key": Right(Role.ADMIN, "key.revoke", farm_wide=True),
-    "native.revoke_api_key_by_post": Right(Role.ADMIN, "key.revoke", farm_wide=True),
-    "native.list_audit": Right(Role.ADMIN, farm_wide=True),
+    "native.create_api_key": Right(Role.ADMIN, "key.create"),
+    "native.list_api_keys": Right(Role.ADMIN),
+    "native.show_api_key": Right(Role.ADMIN),
+    "native.revoke_api_key": Right(Role.ADMIN, "key.revoke"),
+    "native.revoke_api_key_by_post": Right(Role.ADMIN, "key.revoke"),
+    "native.list_audit": Right(Role.ADMIN),
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import requests
+from pymongo import MongoClient
 
 from jobrunner.domain.api_keys import parse_token
 from tests.support.cli import run_cli
@@ -158,3 +159,15 @@ def _ended(farm: Farm, path: str, key: str) -> str:
     answer = requests.get(farm.url + path, headers=bearer(key), timeout=10)
     over = answer.json()["execution"]["status"] in ("done", "failed", "lost")
     return answer.text if over else ""
+
+
+def test_no_accepted_write_lacks_its_audit_entry_when_the_api_is_told_to_end(
+    make_farm: FarmMaker, mongodb_url: str
+) -> None:
+    farm = make_farm()
+    farm.start_api()
+    accepted = {farm.post_job("true", startIn="1h")["jobId"] for _ in range(30)}
+    farm.end("api")
+    with MongoClient(mongodb_url) as client:
+        noted = {entry["job_id"] for entry in client[farm.name]["audit"].find({"status": 200})}
+    assert noted == accepted

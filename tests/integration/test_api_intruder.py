@@ -129,7 +129,7 @@ def test_a_key_that_is_held_to_tasks_learns_nothing_of_others(holders: Holders, 
     before = holders.api.queue.pushed.copy()
     answer = holders.ask(rule, method, "held")
     right: Right = RIGHTS[rule.endpoint]
-    if right.farm_wide or right.role is Role.ADMIN:
+    if right.role is Role.ADMIN:
         assert answer.status_code == 403
     elif rule.arguments & {"task_id", "job_id", "execution_id"}:
         assert answer.status_code == 404, answer.text

@@ -44,7 +44,10 @@ def post(api: ApiFarm, headers: dict[str, str], **options: Any) -> TestResponse:
 # ------------------------------------------------------------------------------------------------ foreign pages
 
 
-@pytest.mark.parametrize("headers", [{"Origin": FOREIGN}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}])
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": FOREIGN}, {"Origin": "null"}, {"Origin": ""}, {"Origin": "file://"}, {"Sec-Fetch-Site": "cross-site"}],
+)
 @pytest.mark.parametrize("has_key", [False, True])
 def test_a_foreign_page_cannot_write(api: ApiFarm, headers: dict[str, str], has_key: bool) -> None:
     credentials = bearer(api) if has_key else {}
@@ -64,7 +67,7 @@ def test_a_form_of_a_browser_cannot_write(api: ApiFarm, kind: str, mark: dict[st
 
 
 def test_our_own_pages_and_programs_write(api: ApiFarm) -> None:
-    for headers in ({}, {"Origin": OWN}, {"User-Agent": "Mozilla/5.0"}, {"Sec-Fetch-Site": "same-origin"}):
+    for headers in ({}, {"Origin": OWN}, {"Origin": "https://localhost"}, {"User-Agent": "Mozilla/5.0"}):
         assert post(api, headers, content_type="application/json").status_code == 200
     assert post(api, {"User-Agent": "curl/8"}, content_type="application/x-www-form-urlencoded").status_code == 200
 
