@@ -26,6 +26,8 @@ UNLISTED = Right(Role.ADMIN, "unlisted")
 
 RIGHTS: dict[str, Right] = {
     "health.healthcheck": Right(None),
+    "openapi.show_openapi": READ,
+    "openapi.show_page": READ,
     # reading
     "native.list_tasks": READ,
     "native.search_tasks": READ,

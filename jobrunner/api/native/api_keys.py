@@ -7,9 +7,11 @@ from flask import Response, current_app, jsonify, request
 from jobrunner.api.context import GATEKEEPER, current_farm
 from jobrunner.api.native import translate_keys
 from jobrunner.api.native.job_spec import parse_as
+from jobrunner.api.native.key_documents import AFTER_KEY, CreatedKey, KeyItem, KeyList
 from jobrunner.api.native.routing import route
 from jobrunner.api.native.translate import Document
 from jobrunner.api.native.urls import urls_for_request
+from jobrunner.api.openapi.operation import answers
 from jobrunner.api.request_body import body
 from jobrunner.domain.key_wish import KeyWish
 from jobrunner.engine import keys
@@ -17,6 +19,7 @@ from jobrunner.engine.keys import Gatekeeper
 
 
 @route("POST", "/api-keys")
+@answers(CreatedKey, status=201, body=KeyWish)
 def create_api_key() -> tuple[Response, int]:
     """Make a key. Its secret is in this answer, and nowhere else."""
     farm = current_farm()
@@ -28,6 +31,7 @@ def create_api_key() -> tuple[Response, int]:
 
 
 @route("GET", "/api-keys")
+@answers(KeyList, query=(AFTER_KEY,))
 def list_api_keys() -> Document:
     """All keys, also those that have ended; ?after=<key id> for more."""
     farm = current_farm()
@@ -37,6 +41,7 @@ def list_api_keys() -> Document:
 
 
 @route("GET", "/api-keys/<key_id>")
+@answers(KeyItem)
 def show_api_key(key_id: str) -> Document:
     """One key."""
     farm = current_farm()
@@ -44,12 +49,14 @@ def show_api_key(key_id: str) -> Document:
 
 
 @route("DELETE", "/api-keys/<key_id>")
+@answers(KeyItem)
 def revoke_api_key(key_id: str) -> Document:
     """Revoke a key for good."""
     return _revoke(key_id)
 
 
 @route("POST", "/api-keys/<key_id>/revoke")
+@answers(KeyItem)
 def revoke_api_key_by_post(key_id: str) -> Document:
     """The same, for clients that know no DELETE."""
     return _revoke(key_id)

@@ -9,9 +9,12 @@ from flask import request
 
 from jobrunner.api.context import current_farm
 from jobrunner.api.native import query, translate_keys
+from jobrunner.api.native.key_documents import ACTION, CURSOR, JOB, KEY, UNTIL, AuditPage
+from jobrunner.api.native.parameters import SINCE, TASK
 from jobrunner.api.native.routing import route
 from jobrunner.api.native.translate import Document
 from jobrunner.api.native.urls import urls_for_request
+from jobrunner.api.openapi.operation import answers
 from jobrunner.domain.audit import AuditQuery
 from jobrunner.engine.audit import audit_page
 from jobrunner.errors import Fault, InvalidRequest
@@ -22,6 +25,7 @@ _CURSOR = re.compile(r"([0-9]{1,13})_([0-9a-f]{24})")
 
 
 @route("GET", "/audit")
+@answers(AuditPage, query=(KEY, ACTION, TASK, JOB, SINCE, UNTIL, CURSOR))
 def list_audit() -> Document:
     """A page of the audit trail, the newest first; ?key=&action=&task=&job=&since=&until= for some of it."""
     farm = current_farm()
