@@ -6,7 +6,10 @@ JobrunnerError
 ├── RequestError            the caller asked for something that cannot be
 │   ├── InvalidRequest      ... because of these fields, for these reasons
 │   ├── NotFound            ... because it does not exist
-│   └── Conflict            ... because of the state it is in
+│   ├── Conflict            ... because of the state it is in
+│   ├── Unauthenticated     ... because it has not said who it is
+│   ├── Forbidden           ... because its key does not allow it
+│   └── TooManyRequests     ... too often, or too much at once
 ├── ServiceUnavailable      a service we need does not answer; worth another try
 │   ├── StoreUnavailable        MongoDB
 │   ├── QueueUnavailable        Redis
@@ -80,6 +83,31 @@ class Conflict(RequestError):
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}")
         self.fault = Fault(field, reason)
+
+
+class Unauthenticated(RequestError):
+    """The caller has presented no API key, or one that is not good (any more)."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"key: {reason}")
+        self.fault = Fault("key", reason)
+
+
+class Forbidden(RequestError):
+    """The caller's API key does not allow what was asked for."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.fault = Fault(field, reason)
+
+
+class TooManyRequests(RequestError):
+    """The caller has asked too often, or has too much under way. Worth another try after `retry_after_seconds`."""
+
+    def __init__(self, field: str, reason: str, retry_after_seconds: float) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.fault = Fault(field, reason)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class ServiceUnavailable(JobrunnerError):

@@ -65,6 +65,13 @@ def _node_name(value: str) -> str:
     return value
 
 
+def _rate(value: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]{0,8}/(second|minute|hour|day)", value):
+        raise ValueError("must be a rate: a number of requests per second, minute, hour or day, such as '6000/minute'")
+    return value
+
+
+Rate = Annotated[str, AfterValidator(_rate)]
 Seconds = Annotated[float, Field(gt=0, le=10**9)]
 Days = Annotated[float, Field(ge=0, le=36500)]  # 0: for ever
 Name = Annotated[str, AfterValidator(_node_name)]
@@ -100,6 +107,12 @@ class Settings(BaseModel):
     api_allow_unauthenticated: bool = False
     api_max_body_bytes: int = Field(1024 * 1024, ge=1024)
     api_trusted_proxies: tuple[IPvAnyNetwork, ...] | None = None
+    api_read_seconds: Annotated[Seconds, Field(le=3600)] = 60.0
+    api_allowed_hosts: tuple[str, ...] | None = None
+    api_cors_origins: tuple[str, ...] | None = None
+    api_rate_per_key: Rate | None = None
+    api_rate_per_address: Rate | None = None
+    audit_retention_days: int = Field(365, ge=1, le=36500)
     public_url: str | None = Field(None, pattern=r"^https?://[^/?#]+(/[^?#]*)?$")
     page_size: int = Field(10, ge=1, le=1000)
 
@@ -150,7 +163,14 @@ class Settings(BaseModel):
     log_level: LogLevel = LogLevel.INFO
     log_format: LogFormat = LogFormat.CONSOLE
 
-    @field_validator("redacted_names", "webhook_allowed_networks", "api_trusted_proxies", mode="before")
+    @field_validator(
+        "redacted_names",
+        "webhook_allowed_networks",
+        "api_allowed_hosts",
+        "api_cors_origins",
+        "api_trusted_proxies",
+        mode="before",
+    )
     @classmethod
     def _split_names(cls, value: Any) -> Any:
         """Take `a, b, c`, as a line of a file or an environment variable has it."""

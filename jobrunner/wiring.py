@@ -15,10 +15,13 @@ from jobrunner.notifiers.email import EmailNotifier
 from jobrunner.notifiers.webhook import WebhookNotifier
 from jobrunner.queueing import connection as redis_connection
 from jobrunner.queueing.delivery_bell import DeliveryBell
+from jobrunner.queueing.rate_limits import RedisRateLimiter
 from jobrunner.queueing.rq_queue import RqQueue
 from jobrunner.queueing.rq_schedule import RqTriggers
 from jobrunner.settings import Settings
 from jobrunner.store import connection as mongo_connection
+from jobrunner.store.api_keys import MongoApiKeys
+from jobrunner.store.audit import MongoAudit
 from jobrunner.store.deliveries import MongoDeliveries
 from jobrunner.store.executions import MongoExecutions
 from jobrunner.store.farm import farm_id
@@ -54,7 +57,13 @@ class Wiring:
             triggers=self.triggers,
             announce=log_event,
             wake_deliverers=self.delivery_bell.ring,
+            rate_limiter=RedisRateLimiter(self.redis, self.farm_id),
         )
+
+    def close(self) -> None:
+        """Close the connections of this process."""
+        self.redis.close()
+        mongo_connection.disconnect()
 
     def notifiers(self) -> Mapping[DeliveryKind, Notifier]:
         """Who makes deliveries, by kind. Raises SettingsError where a secret or a certificate cannot be used."""
@@ -77,5 +86,7 @@ def mongo_store() -> Store:
         output=MongoOutput(),
         nodes=MongoNodes(),
         deliveries=MongoDeliveries(),
+        api_keys=MongoApiKeys(),
+        audit=MongoAudit(),
         health=mongo_connection.MongoHealth(),
     )

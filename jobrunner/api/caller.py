@@ -5,21 +5,23 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
-from flask import request
-
-from jobrunner.api.context import current_farm
+from flask import g, request
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def caller_address() -> str | None:
-    """The IP address of who sent this request; None where it came through a unix socket."""
-    trusted = current_farm().settings.api_trusted_proxies or ()
+    """The IP address of who sent this request, as it was found before its route; None for a unix socket."""
+    return g.address or None
+
+
+def address_of_request(trusted: Sequence[Network]) -> str:
+    """The IP address of who sent this request; empty where it came through a unix socket."""
     caller = find_caller(
         request.remote_addr or "", request.headers.get("X-Real-IP"), request.headers.get("X-Forwarded-For"), trusted
     )
-    return None if caller is None else str(caller)
+    return "" if caller is None else str(caller)
 
 
 def find_caller(

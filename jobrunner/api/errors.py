@@ -1,23 +1,38 @@
 """How an error is answered: {"error": "<field>: <reason>; ...", "errors": [{"field", "reason"}, ...]}.
 
-InvalidRequest 400, NotFound 404, Conflict 409, ServiceUnavailable 503 (with Retry-After), what Flask refuses
-(unknown routes, wrong methods, too large bodies) with its own status, and anything unforeseen 500.
+InvalidRequest 400, Unauthenticated 401 (with WWW-Authenticate), Forbidden 403, NotFound 404, Conflict 409,
+TooManyRequests 429 and ServiceUnavailable 503 (both with Retry-After), what Flask refuses (unknown routes, wrong
+methods, too large bodies) with its own status, and anything unforeseen 500. `requestId` tells which request it was, as
+the logs name it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import structlog
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from jobrunner.errors import Conflict, Fault, InvalidRequest, NotFound, RequestError, ServiceUnavailable
+from jobrunner.api.request_id import request_id
+from jobrunner.errors import (
+    Conflict,
+    Fault,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    RequestError,
+    ServiceUnavailable,
+    TooManyRequests,
+    Unauthenticated,
+)
 
 MOST_FAULTS = 50
 LONGEST_FIELD = 100
 LONGEST_REASON = 500
 RETRY_AFTER_SECONDS = 2
+CHALLENGE = 'Basic realm="jobrunner", charset="UTF-8", Bearer realm="jobrunner"'
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +65,12 @@ def _refused(error: RequestError) -> Response:
             return _answer(404, fault)
         case Conflict(fault=fault):
             return _answer(409, fault)
+        case Unauthenticated(fault=fault):
+            return _answer(401, fault, headers={"WWW-Authenticate": CHALLENGE})
+        case Forbidden(fault=fault):
+            return _answer(403, fault)
+        case TooManyRequests(fault=fault, retry_after_seconds=seconds):
+            return _answer(429, fault, headers={"Retry-After": str(math.ceil(seconds))})
     raise error
 
 
@@ -84,7 +105,7 @@ def _unforeseen(error: Exception) -> Response:
 
 
 def _answer(status: int, *faults: Fault, headers: Mapping[str, str] | None = None) -> Response:
-    response = jsonify(error_body(faults))
+    response = jsonify({**error_body(faults), "requestId": request_id()})
     response.status_code = status
     response.headers.extend(dict(headers or {}))
     return response

@@ -12,11 +12,26 @@ from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseExc
 from gunicorn.workers.gthread import ThreadWorker
 
 from jobrunner.api.errors import error_body
+from jobrunner.api.read_deadline import deadlines
 from jobrunner.errors import Fault
 
 
 class ApiWorker(ThreadWorker):
     """Answers malformed and oversized requests as JSON, and logs no part of them: a query may hold anything."""
+
+    def init_process(self) -> None:
+        """Start what needs threads: here, after the fork."""
+        deadlines.watch(self.app.read_seconds)
+        super().init_process()
+
+    def handle(self, conn: Any) -> Any:
+        """Read a request and answer it, in a thread; the reading has its time."""
+        connection = conn.sock
+        deadlines.begin(connection)
+        try:
+            return super().handle(conn)
+        finally:
+            deadlines.end(connection)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer instead of the application; gunicorn closes the connection then."""

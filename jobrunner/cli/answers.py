@@ -107,6 +107,35 @@ class Node:
         )
 
 
+@dataclass(frozen=True)
+class ApiKey:
+    """An API key. `secret` is the whole of it, only where it has just been made."""
+
+    key_id: str
+    name: str
+    role: str
+    state: str
+    created_at: datetime | None
+    last_used_at: datetime | None
+    limits: Mapping[str, Any]
+    secret: str = field(default="", repr=False)
+
+    @classmethod
+    def from_json(cls, document: Document) -> ApiKey:
+        """From the API's document. Raises KeyError, TypeError or ValueError where it is none."""
+        limits = ("expiresAt", "taskPattern", "imagePattern", "mostRunning", "mostCpus", "mostMemoryBytes")
+        return cls(
+            key_id=document["keyId"],
+            name=document["name"],
+            role=document["role"],
+            state=document["state"],
+            created_at=_instant(document.get("createdAt")),
+            last_used_at=_instant(document.get("lastUsedAt")),
+            limits={name: document[name] for name in limits if document.get(name) is not None},
+            secret=document.get("key") or "",
+        )
+
+
 def _command(value: Any) -> str:
     return shlex.join(value) if isinstance(value, list | tuple) else value or ""
 

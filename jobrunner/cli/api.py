@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import signal
 from typing import Any
 
@@ -10,6 +9,8 @@ import click
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
+from jobrunner.api.app import close_app
+from jobrunner.api.auth import may_be_open
 from jobrunner.cli.service import wire, with_settings
 from jobrunner.errors import SettingsError
 from jobrunner.settings import Settings
@@ -17,6 +18,7 @@ from jobrunner.wsgi import make_app
 
 GRACEFUL_SECONDS = 3
 IDLE_CONNECTION_SECONDS = 15
+CLOSE_SECONDS = 1.5
 
 
 @click.command()
@@ -32,19 +34,25 @@ def api(settings: Settings, host: str | None, port: int | None) -> None:
 
 
 def check_exposure(settings: Settings) -> None:
-    """Raise SettingsError where the API would be open to other machines, and nobody has said that it may be."""
-    if not settings.api_allow_unauthenticated and not _is_loopback(settings.api_host):
+    """Raise SettingsError where the API would be open to other machines, and nobody has said that it may be.
+
+    With an API key it is not open. (Should the keys vanish from the database later, then all requests are refused.)
+    """
+    if not may_be_open(settings) and not _has_keys(settings):
         raise SettingsError(
-            f"api_host: {settings.api_host!r} can be reached from other machines, and the API asks for no key. "
-            "Listen on 127.0.0.1, or set api_allow_unauthenticated = true if the network is yours alone."
+            f"api_host: {settings.api_host!r} can be reached from other machines, and the farm has no API key. "
+            "Make one first (`jobrunner keys create --name admin --role admin --in-database`), listen on 127.0.0.1, "
+            "or set api_allow_unauthenticated = true if the network is yours alone."
         )
 
 
-def _is_loopback(host: str) -> bool:
+def _has_keys(settings: Settings) -> bool:
+    """Whether the farm has an API key; waits for its services. gunicorn forks later: no connection is left open."""
+    wiring = wire(settings)
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        return wiring.farm.store.api_keys.any()
+    finally:
+        wiring.close()
 
 
 class Server(BaseApplication):
@@ -54,6 +62,8 @@ class Server(BaseApplication):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._app: Flask | None = None
+        self.read_seconds = settings.api_read_seconds  # for gunicorn_worker.py
         super().__init__()
 
     def load_config(self) -> None:
@@ -63,6 +73,7 @@ class Server(BaseApplication):
         options: dict[str, Any] = {
             "bind": f"{host}:{settings.api_port}",
             "worker_class": "jobrunner.api.gunicorn_worker.ApiWorker",
+            "logger_class": "jobrunner.api.gunicorn_log.GunicornLog",
             "limit_request_line": 8190,
             "workers": 1,
             "threads": settings.api_threads,
@@ -72,6 +83,7 @@ class Server(BaseApplication):
             "proc_name": "jobrunner-api",
             "loglevel": settings.log_level.value,
             "control_socket_disable": True,
+            "worker_exit": self._close_app,
         }
         for name, value in options.items():
             if name in self.cfg.settings:
@@ -88,4 +100,10 @@ class Server(BaseApplication):
                 end(signum, frame)
 
         signal.signal(signal.SIGTERM, let_go_and_end)
-        return make_app(farm)
+        self._app = make_app(farm)
+        return self._app
+
+    def _close_app(self, _arbiter: Any, _worker: Any) -> None:
+        """In the worker process, at its end."""
+        if self._app is not None:
+            close_app(self._app, CLOSE_SECONDS)

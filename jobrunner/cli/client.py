@@ -20,7 +20,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from jobrunner.cli.answers import Document, Execution, ExecutionRef, Node
+from jobrunner.cli.answers import ApiKey, Document, Execution, ExecutionRef, Node
 from jobrunner.domain.identifiers import check_task_id, check_uuid, retry_id
 from jobrunner.errors import JobrunnerError, SettingsError
 
@@ -169,6 +169,25 @@ class Client:
     def nodes(self) -> Iterator[Node]:
         """The nodes of the farm."""
         return self._items("/nodes/", Node.from_json, {})
+
+    def create_key(self, wish: Mapping[str, Any]) -> ApiKey:
+        """Make an API key (a body of POST /api-keys/, as the API documents it): the only answer that shows it."""
+        return self._value(ApiKey.from_json, self._json("POST", "/api-keys/", json=dict(wish)))
+
+    def keys(self) -> Iterator[ApiKey]:
+        """All API keys."""
+        after = None
+        while True:
+            answer = self._json("GET", "/api-keys/", params={"after": after})
+            found = self._value(lambda answer: [ApiKey.from_json(item) for item in answer["items"]], answer)
+            yield from found
+            if not answer.get("hasNext") or not found:
+                return
+            after = found[-1].key_id
+
+    def revoke_key(self, key_id: str) -> ApiKey:
+        """Revoke an API key for good."""
+        return self._value(ApiKey.from_json, self._json("POST", f"/api-keys/{quote(key_id, safe='')}/revoke/"))
 
     def _items(self, path: str, read: Callable[[Document], T], query: Mapping[str, str | None]) -> Iterator[T]:
         page = 1

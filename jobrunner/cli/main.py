@@ -16,6 +16,7 @@ COMMANDS = {
     "ps": ("jobrunner.cli.ps:ps", "List executions."),
     "logs": ("jobrunner.cli.logs:logs", "Show the output of an execution."),
     "stop": ("jobrunner.cli.stop:stop", "Stop executions, or their jobs."),
+    "keys": ("jobrunner.cli.keys:keys", "Make, list and revoke API keys."),
     "up": ("jobrunner.cli.up:up", "Run a whole farm on this machine."),
     "api": ("jobrunner.cli.api:api", "Run the REST API."),
     "worker": ("jobrunner.cli.nodes:worker", "Run the worker of this machine, or list the farm's workers."),

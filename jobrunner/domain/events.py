@@ -88,4 +88,11 @@ class DeliveryFailed(Event):
     given_up: bool = False
 
 
+@dataclass(frozen=True)
+class Unaudited(Event):
+    """The process ends, and MongoDB did not take this entry of the audit trail."""
+
+    entry: str = ""
+
+
 Announce = Callable[[Event], None]

@@ -42,6 +42,7 @@ class Job:
     revision: int = 0
     stopped_at: datetime | None = None
     caller_address: str | None = None
+    api_key_id: str | None = None  # of who defined it
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Execution:
     owes_retry: bool = False
     owed_deliveries: tuple[OwedDelivery, ...] = ()
     caller_address: str | None = None
+    api_key_id: str | None = None  # on whose account it runs
     times: Mapping[State, datetime] = field(default_factory=dict)
     output_deleted_at: datetime | None = None
     prune_at: datetime | None = None

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Any, Protocol
 
+from jobrunner.domain.api_keys import ApiKey
+from jobrunner.domain.audit import AuditEntry, AuditQuery
 from jobrunner.domain.deliveries import Delivery, DeliveryAttempt, DeliveryState
 from jobrunner.domain.executions import EndedExecution, Execution, Job, Node, Page, Task
 from jobrunner.domain.images import ImageReference
@@ -109,14 +111,17 @@ class TaskStore(Protocol):
     def get(self, task_id: str) -> Task | None:
         """The task of this id."""
 
-    def page(self, number: int, per_page: int) -> Page[Task]:
-        """A page of all tasks, the oldest first; an empty one past the end."""
+    def page(self, number: int, per_page: int, *, visible: str | None = None) -> Page[Task]:
+        """A page of all tasks, the oldest first; an empty one past the end. `visible`: what ids must match."""
 
-    def search(self, words: Sequence[str], number: int, per_page: int) -> Page[Task]:
+    def search(self, words: Sequence[str], number: int, per_page: int, *, visible: str | None = None) -> Page[Task]:
         """A page of the tasks whose ids have all of these words (`words_of`), the oldest first."""
 
     def count(self) -> int:
         """About how many tasks there are: an estimate that costs the same however many they are."""
+
+    def count_visible(self, visible: str) -> tuple[int, int]:
+        """How many tasks have ids that match a pattern, and how many jobs these have."""
 
 
 class JobStore(Protocol):
@@ -181,10 +186,11 @@ class ExecutionStore(Protocol):
         job_id: str | None = None,
         node: str | None = None,
         since: datetime | None = None,
+        visible: str | None = None,
     ) -> list[Execution]:
         """A page of all executions, the newest first; only those of some states, a task, a job, a node, or made since.
 
-        One more than `per_page` is returned where there is a next page.
+        One more than `per_page` is returned where there is a next page. `visible`: a pattern that task ids must match.
         """
 
     def last_of_job(self, job_id: str) -> Execution | None:
@@ -193,11 +199,14 @@ class ExecutionStore(Protocol):
     def next_of_job(self, job_id: str) -> Execution | None:
         """The first attempt of a job that waits for its time, the earliest of them."""
 
-    def next_scheduled(self, limit: int) -> list[Execution]:
-        """The executions that wait for their time, the earliest first."""
+    def next_scheduled(self, limit: int, *, visible: str | None = None) -> list[Execution]:
+        """The executions that wait for their time, the earliest first; `visible`: as in `page`."""
 
-    def count_scheduled(self) -> int:
-        """How many executions wait for their time."""
+    def count_scheduled(self, *, visible: str | None = None) -> int:
+        """How many executions wait for their time; `visible`: as in `page`."""
+
+    def count_at_work(self, api_key_id: str, limit: int) -> int:
+        """How many executions that a key has made wait in a queue or run; counted up to `limit`."""
 
     def open_of_job(self, job_id: str, limit: int) -> list[Execution]:
         """The executions of a job that have not ended and that nobody has asked to stop, the oldest first."""
@@ -285,6 +294,38 @@ class NodeStore(Protocol):
         """The names of the nodes that were last heard of before an instant."""
 
 
+class ApiKeyStore(Protocol):
+    """API keys. They are never deleted: one that has ended still says who did what."""
+
+    def add(self, key: ApiKey) -> None:
+        """Store a new key, durably."""
+
+    def get(self, key_id: str) -> ApiKey | None:
+        """The key of this id."""
+
+    def page(self, after: str | None, limit: int) -> list[ApiKey]:
+        """Keys by their ids, those after this one."""
+
+    def any(self) -> bool:
+        """Whether there is a key, whatever its state."""
+
+    def revoke(self, key_id: str, at: datetime) -> ApiKey | None:
+        """Note that a key was revoked, the first time that it is; the key afterwards, None where there is none."""
+
+    def note_use(self, key_id: str, at: datetime) -> None:
+        """Note when a key was last used."""
+
+
+class AuditStore(Protocol):
+    """The audit trail. MongoDB forgets an entry when its time is over."""
+
+    def add(self, entries: Sequence[AuditEntry], forget_after: timedelta) -> None:
+        """Store entries, durably; those that are there already (their ids) are left as they are."""
+
+    def page(self, query: AuditQuery, limit: int) -> list[AuditEntry]:
+        """Entries, the newest first."""
+
+
 @dataclass(frozen=True)
 class Store:
     """All collections of MongoDB together."""
@@ -295,6 +336,8 @@ class Store:
     output: OutputStore
     nodes: NodeStore
     deliveries: DeliveryStore
+    api_keys: ApiKeyStore
+    audit: AuditStore
     health: Health
 
 
@@ -328,6 +371,16 @@ class ExecutionQueue(Protocol):
 
     def check(self) -> None:
         """Return if Redis answers; raise QueueUnavailable, within its timeout, if not."""
+
+
+class RateLimiter(Protocol):
+    """Counts requests, over all processes of the farm."""
+
+    def wait_seconds(self, rate: str, who: str) -> float:
+        """Count one request of `who` against a rate such as `100/minute`; 0: it may pass, else how long to wait.
+
+        Where the counter does not answer, it may pass.
+        """
 
 
 class Triggers(Protocol):

@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
+from jobrunner.domain.api_keys import TOKEN
+
 REDACTED = "***"
-SECRET_HEADERS = ("authorization", "cookie")  # whatever the farm's own list says; part of Proxy-Authorization too
+SECRET_HEADERS = (
+    "authorization",
+    "cookie",
+    "api-key",
+)  # whatever the farm's own list says; part of Proxy-Authorization too
 
 
 def redact(named: Mapping[str, str], redacted_names: Iterable[str]) -> dict[str, str]:
-    """These values by name, those hidden whose names hold one of `redacted_names`, in capitals or not."""
+    """These values by name, those hidden whose names hold one of `redacted_names`, in capitals or not.
+
+    API keys of ours are hidden whatever they are called.
+    """
     secret = [part.lower() for part in redacted_names]
-    return {name: REDACTED if _is_secret(name, secret) else value for name, value in named.items()}
+    return {
+        name: REDACTED if _is_secret(name, secret) or TOKEN.search(value) else value for name, value in named.items()
+    }
 
 
 def redact_headers(headers: Mapping[str, str], redacted_names: Iterable[str]) -> dict[str, str]:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from jobrunner.domain.api_keys import ANYBODY, Caller
 from jobrunner.domain.events import Announce
-from jobrunner.domain.ports import Clock, ExecutionQueue, Store, Triggers
+from jobrunner.domain.ports import Clock, ExecutionQueue, RateLimiter, Store, Triggers
 from jobrunner.domain.retry import BackOff
 from jobrunner.settings import Settings
 
@@ -24,7 +25,7 @@ class SystemClock:
 
 @dataclass(frozen=True)
 class Farm:
-    """The farm, as one process sees it. `stopping` is set when the process is to end.
+    """The farm, as one process sees it, on behalf of `caller`. `stopping` is set when the process is to end.
 
     `wake_deliverers` says that a delivery is due. Best effort: they look by themselves, too. Raises QueueUnavailable.
     """
@@ -37,6 +38,9 @@ class Farm:
     clock: Clock = field(default_factory=SystemClock)
     stopping: threading.Event = field(default_factory=threading.Event)
     wake_deliverers: Callable[[], None] = lambda: None
+    caller: Caller = ANYBODY
+    admission: threading.Lock = field(default_factory=threading.Lock)  # of engine/admission.py
+    rate_limiter: RateLimiter | None = None
 
     @property
     def back_off(self) -> BackOff:

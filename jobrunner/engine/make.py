@@ -29,6 +29,7 @@ def make_execution(farm: Farm, job: Job, now: datetime, due: datetime | None) ->
         stop_grace_seconds=grace_seconds,
         due_at=due,
         caller_address=job.caller_address,
+        api_key_id=job.api_key_id,
         times={state: now},
     )
 

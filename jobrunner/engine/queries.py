@@ -1,4 +1,8 @@
-"""Read what is there. A thing must belong to what its path says."""
+"""Read what is there, as far as the caller may see it.
+
+A thing must belong to what its path says. What belongs to tasks that the caller's
+API key does not see is not there for it.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +40,7 @@ class OutputTail:
 
 def tasks(farm: Farm, page: int) -> Page[Task]:
     """A page of all tasks, the oldest first. Raises NotFound past the end."""
-    found = farm.store.tasks.page(page, farm.settings.page_size)
+    found = farm.store.tasks.page(page, farm.settings.page_size, visible=farm.caller.limits.task_pattern)
     if page > found.pages:
         raise NotFound("page", str(page))
     return found
@@ -50,7 +54,8 @@ def search(farm: Farm, query: str, page: int) -> Page[Task]:
     words = words_of(query)
     if not words:
         raise InvalidRequest(Fault("query", "must have a word: letters or digits of a task id"))
-    found = farm.store.tasks.search(words, page, farm.settings.page_size)
+    visible = farm.caller.limits.task_pattern
+    found = farm.store.tasks.search(words, page, farm.settings.page_size, visible=visible)
     if page > found.pages:
         raise NotFound("page", str(page))
     return found
@@ -59,7 +64,7 @@ def search(farm: Farm, query: str, page: int) -> Page[Task]:
 def task(farm: Farm, task_id: str) -> Task:
     """The task of this id. Raises InvalidRequest, NotFound."""
     found = farm.store.tasks.get(check_task_id(task_id))
-    if found is None:
+    if found is None or not farm.caller.limits.allows_task(task_id):
         raise NotFound("taskId", task_id)
     return found
 
@@ -81,7 +86,7 @@ def job(farm: Farm, task_id: str, job_id: str) -> Job:
     """A job of a task. Raises InvalidRequest, NotFound."""
     check_task_id(task_id)
     found = farm.store.jobs.get(_known_form("jobId", job_id))
-    if found is None or found.task_id != task_id:
+    if found is None or found.task_id != task_id or not farm.caller.limits.allows_task(task_id):
         raise NotFound("jobId", job_id)
     return found
 
@@ -97,7 +102,7 @@ def execution(farm: Farm, task_id: str, job_id: str, execution_id: str) -> Execu
 def any_execution(farm: Farm, execution_id: str) -> Execution:
     """The execution of this id, whatever its job. Raises InvalidRequest, NotFound."""
     found = farm.store.executions.get(_known_form("executionId", execution_id))
-    if found is None:
+    if found is None or not farm.caller.limits.allows_task(found.task_id):
         raise NotFound("executionId", execution_id)
     return found
 
@@ -177,7 +182,16 @@ def executions(
 ) -> tuple[list[Execution], bool]:
     """A page of all executions, or of those that are asked for, the newest first, and whether there is a next one."""
     per_page = farm.settings.page_size
-    found = farm.store.executions.page(page, per_page, states, task_id, job_id=job_id, node=node, since=since)
+    found = farm.store.executions.page(
+        page,
+        per_page,
+        states,
+        task_id,
+        job_id=job_id,
+        node=node,
+        since=since,
+        visible=farm.caller.limits.task_pattern,
+    )
     return found[:per_page], len(found) > per_page
 
 

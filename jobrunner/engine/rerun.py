@@ -7,6 +7,7 @@ from dataclasses import replace
 from jobrunner.domain.executions import Job
 from jobrunner.domain.states import State
 from jobrunner.engine import queries
+from jobrunner.engine.admission import admission
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.make import make_execution
 from jobrunner.engine.notify import check_can_notify
@@ -21,6 +22,11 @@ def rerun(farm: Farm, job: Job, caller_address: str | None = None) -> Accepted:
     What the job runs or waits for meanwhile goes on. The schedule of a stopped job stays ended, and what is run by
     hand then is not tried again. Raises Conflict (its expiration has passed), and as `submit` does.
     """
+    with admission(farm, job.task_id, job.spec):
+        return _rerun(farm, job, caller_address)
+
+
+def _rerun(farm: Farm, job: Job, caller_address: str | None) -> Accepted:
     now = farm.clock.now()
     expires_at = job.spec.expires_at
     if expires_at is not None and now > expires_at:
@@ -29,8 +35,12 @@ def rerun(farm: Farm, job: Job, caller_address: str | None = None) -> Accepted:
     farm.queue.check()
     last = queries.last_execution(farm, job)
     retried_from = None if last.state is State.SCHEDULED else last.id  # nothing has run yet
-    execution = make_execution(farm, job, now, due=None)
-    execution = replace(execution, retried_from=retried_from, caller_address=caller_address)
+    execution = replace(
+        make_execution(farm, job, now, due=None),
+        retried_from=retried_from,
+        caller_address=caller_address,
+        api_key_id=farm.caller.key_id,
+    )
     farm.store.tasks.touch(job.task_id, now)
     farm.store.jobs.count_execution(job.id, now)
     farm.store.executions.add(execution)  # last, and durably: as in `submit`

@@ -29,17 +29,22 @@ class FarmStatus:
 
 
 def farm_status(farm: Farm) -> FarmStatus:
-    """The farm now. Its cost does not grow with history. Raises StoreUnavailable, QueueUnavailable."""
-    store = farm.store
-    running = store.executions.page(1, MOST_SHOWN, [State.RUNNING])
+    """The farm now, as far as the caller sees it. Its cost does not grow with history.
+
+    Raises StoreUnavailable, QueueUnavailable.
+    """
+    store, visible = farm.store, farm.caller.limits.task_pattern
+    running = store.executions.page(1, MOST_SHOWN, [State.RUNNING], visible=visible)
+    counts = (store.tasks.count(), store.jobs.count()) if visible is None else store.tasks.count_visible(visible)
+    tasks_count, jobs_count = counts
     return FarmStatus(
         at=farm.clock.now(),
         nodes=store.nodes.all(),
         running=running[:MOST_SHOWN],
         has_more_running=len(running) > MOST_SHOWN,
         queue_length=farm.queue.length(),
-        scheduled=store.executions.next_scheduled(MOST_SHOWN),
-        scheduled_count=store.executions.count_scheduled(),
-        tasks_count=store.tasks.count(),
-        jobs_count=store.jobs.count(),
+        scheduled=store.executions.next_scheduled(MOST_SHOWN, visible=visible),
+        scheduled_count=store.executions.count_scheduled(visible=visible),
+        tasks_count=tasks_count,
+        jobs_count=jobs_count,
     )

@@ -8,6 +8,7 @@ from jobrunner.domain.executions import Execution, Job
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.schedules import due_at
 from jobrunner.domain.specs import JobSpec
+from jobrunner.engine.admission import admission
 from jobrunner.engine.cancel import waiting_of_job, withdraw
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.make import make_execution
@@ -31,19 +32,26 @@ def submit(
 
     The execution is written last and durably: whoever gets an answer has an execution that will reach its end.
     Raises InvalidRequest (it wants e-mail, and the farm has no mail server), Conflict (the job id is taken),
-    StoreUnavailable, QueueUnavailable (nothing is stored then).
+    NotFound, Forbidden, TooManyRequests (the caller's key does not allow it), StoreUnavailable, QueueUnavailable
+    (nothing is stored then).
     """
+    with admission(farm, task_id, spec):
+        return _submit(farm, task_id, spec, job_id or new_id(), caller_address)
+
+
+def _submit(farm: Farm, task_id: str, spec: JobSpec, job_id: str, caller_address: str | None) -> Accepted:
     check_can_notify(farm.settings, spec)
     farm.queue.check()
     now = farm.clock.now()
     job = Job(
-        job_id or new_id(),
+        job_id,
         task_id,
         spec,
         created_at=now,
         modified_at=now,
         executions_count=1,
         caller_address=caller_address,
+        api_key_id=farm.caller.key_id,
     )
     farm.store.jobs.add(job)
     farm.store.tasks.touch(task_id, now, new_jobs=1)
@@ -61,14 +69,26 @@ def resubmit(farm: Farm, task_id: str, job_id: str, spec: JobSpec, *, caller_add
         return submit(farm, task_id, spec, job_id, caller_address=caller_address)
     if stored.task_id != task_id:
         raise Conflict("jobId", "is the id of a job of another task")
+    with admission(farm, task_id, spec):
+        return _redefine(farm, stored, spec, caller_address)
+
+
+def _redefine(farm: Farm, stored: Job, spec: JobSpec, caller_address: str | None) -> Accepted:
     check_can_notify(farm.settings, spec)
     farm.queue.check()
     now = farm.clock.now()
-    revision = stored.revision + 1
-    job = replace(stored, spec=spec, modified_at=now, revision=revision, stopped_at=None, caller_address=caller_address)
+    job = replace(
+        stored,
+        spec=spec,
+        modified_at=now,
+        revision=stored.revision + 1,
+        stopped_at=None,
+        caller_address=caller_address,
+        api_key_id=farm.caller.key_id,
+    )
     superseded = waiting_of_job(farm, stored)
     farm.store.jobs.replace(job)
-    farm.store.tasks.touch(task_id, now)
+    farm.store.tasks.touch(job.task_id, now)
     farm.store.jobs.count_execution(job.id, now)
     execution = _start(farm, job)
     # Last: a crash before this leaves an old tick too many, and not a cron without a next one.

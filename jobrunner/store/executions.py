@@ -20,12 +20,14 @@ from jobrunner.store.deliveries import owed_delivery, owed_documents
 from jobrunner.store.documents import ExecutionDocument, UsageDocument
 from jobrunner.store.errors import translating_errors
 from jobrunner.store.tasks import SOON_ENOUGH
+from jobrunner.store.visibility import of_visible_tasks
 
 _OWN_FIELDS = ("spec", "state", "cause", "times", "owed_deliveries", "usage")
 _PLAIN_FIELDS = tuple(name for name in ExecutionDocument._fields if name not in _OWN_FIELDS)
 _OPEN = [state.value for state in State if state not in TERMINAL]
 _ENDED = [state.value for state in TERMINAL]
 _OF_ENDED = tuple(field.name for field in fields_of(EndedExecution))
+_AT_WORK = [state.value for state in State if state not in TERMINAL and state is not State.SCHEDULED]
 _HELD = [state.value for state in ON_A_NODE]
 
 
@@ -78,6 +80,7 @@ class MongoExecutions:
         job_id: str | None = None,
         node: str | None = None,
         since: datetime | None = None,
+        visible: str | None = None,
     ) -> list[Execution]:
         """A page of all executions, or of those that are asked for, the newest first; one more if there is a next."""
         wanted = {
@@ -88,7 +91,7 @@ class MongoExecutions:
             "created_at__gte": since,
         }
         query = {name: value for name, value in wanted.items() if value is not None}
-        found = ExecutionDocument.objects(**query).order_by("-created_at", "-id")
+        found = _visible(visible)(**query).order_by("-created_at", "-id")
         return _list(found.skip((number - 1) * per_page), per_page + 1)
 
     def last_of_job(self, job_id: str) -> Execution | None:
@@ -100,14 +103,21 @@ class MongoExecutions:
         waiting = ExecutionDocument.objects(job_id=job_id, state=State.SCHEDULED.value, attempt=1)
         return _first(waiting.order_by("due_at", "id"))
 
-    def next_scheduled(self, limit: int) -> list[Execution]:
+    def next_scheduled(self, limit: int, *, visible: str | None = None) -> list[Execution]:
         """The executions that wait for their time, the earliest first."""
-        return _list(ExecutionDocument.objects(state=State.SCHEDULED.value).order_by("due_at", "id"), limit)
+        return _list(_visible(visible)(state=State.SCHEDULED.value).order_by("due_at", "id"), limit)
 
-    def count_scheduled(self) -> int:
+    def count_scheduled(self, *, visible: str | None = None) -> int:
         """How many executions wait for their time."""
+        query = _visible(visible)(state=State.SCHEDULED.value)
         with translating_errors():
-            return int(ExecutionDocument.objects(state=State.SCHEDULED.value).count())
+            return int(query.count())
+
+    def count_at_work(self, api_key_id: str, limit: int) -> int:
+        """How many executions that a key has made wait in a queue or run; counted up to `limit`."""
+        query = ExecutionDocument.objects(api_key_id=api_key_id, state__in=_AT_WORK)
+        with translating_errors():
+            return int(query.limit(limit).count(with_limit_and_skip=True))
 
     def open_of_job(self, job_id: str, limit: int) -> list[Execution]:
         """The executions of a job that have not ended and that nobody has asked to stop, the oldest first."""
@@ -184,6 +194,11 @@ class MongoExecutions:
         with translating_errors():
             found = ExecutionDocument.objects(id=execution_id, state__in=_ENDED, **free)
             return bool(found.delete(write_concern=SOON_ENOUGH))
+
+
+def _visible(visible: str | None) -> QuerySet:
+    with translating_errors():
+        return ExecutionDocument.objects(__raw__=of_visible_tasks(visible))
 
 
 def _update(changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ class MongoJobs:
             modified_at=job.modified_at,
             executions_count=job.executions_count,
             caller_address=job.caller_address,
+            api_key_id=job.api_key_id,
         )
         try:
             with translating_errors():
@@ -50,6 +51,7 @@ class MongoJobs:
                     set__modified_at=job.modified_at,
                     set__revision=job.revision,
                     set__caller_address=job.caller_address,
+                    set__api_key_id=job.api_key_id,
                     unset__stopped_at=True,
                 )
             )
@@ -98,4 +100,5 @@ def _job(document: JobDocument) -> Job:
         revision=document.revision,
         stopped_at=document.stopped_at,
         caller_address=document.caller_address,
+        api_key_id=document.api_key_id,
     )

@@ -11,6 +11,7 @@ from jobrunner.domain.executions import Page, Task
 from jobrunner.domain.identifiers import words_of
 from jobrunner.store.documents import TaskDocument
 from jobrunner.store.errors import translating_errors
+from jobrunner.store.visibility import tasks_that_match
 
 SOON_ENOUGH = {"w": 1}  # a later write of the same submission is journalled, and the journal keeps the order
 
@@ -36,18 +37,24 @@ class MongoTasks:
             document = TaskDocument.objects(id=task_id).first()
         return _task(document) if document else None
 
-    def page(self, number: int, per_page: int) -> Page[Task]:
+    def page(self, number: int, per_page: int, *, visible: str | None = None) -> Page[Task]:
         """A page of all tasks, the oldest first."""
-        return _page(TaskDocument.objects, number, per_page)
+        return _page(tasks_that_match(visible), number, per_page)
 
-    def search(self, words: Sequence[str], number: int, per_page: int) -> Page[Task]:
+    def search(self, words: Sequence[str], number: int, per_page: int, *, visible: str | None = None) -> Page[Task]:
         """A page of the tasks whose ids have all of these words, the oldest first."""
-        return _page(TaskDocument.objects(words__all=list(words)), number, per_page)
+        return _page(tasks_that_match(visible).filter(words__all=list(words)), number, per_page)
 
     def count(self) -> int:
         """About how many tasks there are."""
         with translating_errors():
             return int(TaskDocument._get_collection().estimated_document_count())
+
+    def count_visible(self, visible: str) -> tuple[int, int]:
+        """How many tasks have ids that match a pattern, and how many jobs these have."""
+        matching = tasks_that_match(visible)
+        with translating_errors():
+            return int(matching.count()), int(matching.sum("jobs_count"))
 
 
 def _page(query: QuerySet, number: int, per_page: int) -> Page[Task]:

@@ -9,8 +9,9 @@ from dataclasses import asdict
 
 import structlog
 
-from jobrunner.domain.events import DeliveryFailed, Event, OutputCut, Repaired, Trouble
+from jobrunner.domain.events import DeliveryFailed, Event, OutputCut, Repaired, Trouble, Unaudited
 from jobrunner.settings import LogFormat, Settings
+from jobrunner.telemetry.redaction import redact_line
 
 _log = structlog.get_logger("jobrunner")
 
@@ -29,7 +30,7 @@ def configure_logs(settings: Settings) -> None:
     renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redact_line, renderer],
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
@@ -46,7 +47,11 @@ def configure_logs(settings: Settings) -> None:
 def log_event(event: Event) -> None:
     """One line for what the engine announced."""
     fields = {name: value for name, value in asdict(event).items() if value not in (None, "")}
-    severity = logging.WARNING if isinstance(event, DeliveryFailed | OutputCut | Repaired | Trouble) else logging.INFO
+    severity = (
+        logging.WARNING
+        if isinstance(event, DeliveryFailed | OutputCut | Repaired | Trouble | Unaudited)
+        else logging.INFO
+    )
     _log.log(severity, _line_name(type(event)), **fields)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
@@ -17,7 +18,7 @@ PATIENCE_SECONDS = 30.0
 
 def main(url: str, image: str) -> int:
     """Returns the exit code of the container; 1 where it did not come to have one."""
-    client = Client(url)
+    client = Client(url, api_key=os.environ.get("JOBRUNNER_API_KEY"))
     began = time.monotonic()
     ref = insist(lambda: client.submit(TASK, {"image": image, "command": COMMAND}), Patience(PATIENCE_SECONDS))
     print(f"Posted a job to {url}/tasks/{TASK}/. Its output:", flush=True)

@@ -203,7 +203,7 @@ def test_a_fault_of_our_own_is_a_500_that_tells_nothing_and_a_log_line_that_tell
 def raising(error: Exception) -> Callable[..., None]:
     """A function that raises this error."""
 
-    def function(*arguments: Any) -> None:
+    def function(*arguments: Any, **named: Any) -> None:
         raise error
 
     return function

@@ -89,6 +89,7 @@ def test_an_outside_fuzzer_finds_no_500_and_no_answer_that_is_not_documented(ser
         *(str(Path(sys.executable).with_name("schemathesis")), "--config-file", "conf/schemathesis.toml"),
         *("run", f"{served.url}/openapi.json", "--checks", "all", "--max-examples", "5", "--seed", "1"),
         *("--request-timeout", "20", "--continue-on-failure", "--no-color"),
+        *("--exclude-operation-id", "create_api_key"),  # the first key would close the API to the rest of the run
     ]
     environment = {
         **os.environ,

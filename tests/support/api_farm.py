@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from pymongo import MongoClient
 from werkzeug.test import TestResponse
 
-from jobrunner.api.app import create_app
+from jobrunner.api.app import close_app, create_app
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.ports import Chunk, Fragment, Stream
 from jobrunner.domain.states import State
@@ -24,6 +24,7 @@ from jobrunner.store import connection
 from jobrunner.wiring import mongo_store
 from tests.support.recording import RecordingQueue, RecordingTriggers
 
+CLOSE_SECONDS = 5.0
 BASE = "http://localhost"  # what Flask's test client calls the server
 
 
@@ -77,7 +78,11 @@ def api_farm(mongodb_url: str, **settings: Any) -> Iterator[ApiFarm]:
         connection.ensure_indexes()
         queue, triggers = RecordingQueue(), RecordingTriggers()
         farm = Farm(chosen, mongo_store(), queue, triggers, announce=lambda event: None)
-        yield ApiFarm(farm, queue, triggers, create_app(farm).test_client())
+        app = create_app(farm)
+        try:
+            yield ApiFarm(farm, queue, triggers, app.test_client())
+        finally:
+            close_app(app, CLOSE_SECONDS)
     finally:
         connection.disconnect()
         with MongoClient(mongodb_url, serverSelectionTimeoutMS=5000) as client:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from jobrunner.domain.api_keys import new_token
 from jobrunner.domain.redaction import redact, redact_headers, redact_url
 
 NAMES = ("token", "key")
@@ -38,3 +39,16 @@ def test_a_header_that_carries_credentials_is_hidden_whatever_the_farm_lists() -
 
 def test_names_are_compared_in_any_case() -> None:
     assert redact({"MY_TOKEN": "x", "other": "y"}, ("Token",)) == {"MY_TOKEN": "***", "other": "y"}
+
+
+def test_an_api_key_is_hidden_whatever_it_is_called() -> None:
+    key = str(new_token())
+    assert redact({"FOO": f"--with={key}", "BAR": "jr_x"}, ()) == {"FOO": "***", "BAR": "jr_x"}
+
+
+def test_the_headers_that_carry_api_keys_are_hidden_whatever_the_farm_says() -> None:
+    assert redact_headers({"Api-Key": "a", "Authorization": "b", "X-A": "c"}, ()) == {
+        "Api-Key": "***",
+        "Authorization": "***",
+        "X-A": "c",
+    }

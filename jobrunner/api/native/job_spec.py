@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -25,6 +25,7 @@ _PARTS: dict[tuple[str, int], type[Specification]] = {
     ("retryPolicy", 2): RetryPolicy,
     ("retention", 2): Retention,
 }
+Specified = TypeVar("Specified", bound=Specification)
 _KEY_MARK = "[key]"  # pydantic's sign that the key of a dict is at fault, not its value
 
 _REASONS = {
@@ -52,24 +53,33 @@ _REASONS = {
 
 def parse_spec(body: bytes) -> JobSpec:
     """The specification in the body of a request. Raises InvalidRequest, naming every key at fault."""
-    document = parse_object(body)
+    return parse_as(JobSpec, body)
+
+
+def parse_as(model: type[Specified], body: bytes) -> Specified:
+    """The body of a request as what it specifies. Raises InvalidRequest, naming every key at fault."""
+    return specify(model, parse_object(body))
+
+
+def specify(model: type[Specified], document: Mapping[str, Any]) -> Specified:
+    """What an object specifies. Raises InvalidRequest, naming every key at fault."""
     try:
-        return JobSpec.model_validate(document, by_alias=True, by_name=False)
+        return model.model_validate(document, by_alias=True, by_name=False)
     except ValidationError as error:
         # Without the input: it may hold secrets.
-        faults = [_fault(detail) for detail in error.errors(include_url=False, include_input=False)]
+        faults = [_fault(detail, model) for detail in error.errors(include_url=False, include_input=False)]
         raise InvalidRequest(*faults) from None
 
 
-def _fault(detail: ErrorDetails) -> Fault:
+def _fault(detail: ErrorDetails, model: type[Specification] = JobSpec) -> Fault:
     path = [str(part) for part in detail["loc"] if part != _KEY_MARK]
     if detail["type"] == "extra_forbidden":
-        return Fault(".".join(path), f"is not a known key; known keys are {_known_keys(path)}")
+        return Fault(".".join(path), f"is not a known key; known keys are {_known_keys(path, model)}")
     return Fault(".".join(path) or "body", _reason(detail["type"], detail.get("ctx", {}), detail["msg"]))
 
 
-def _known_keys(path: Sequence[str]) -> str:
-    part = _PARTS.get((path[0], len(path)), JobSpec)
+def _known_keys(path: Sequence[str], model: type[Specification]) -> str:
+    part = _PARTS.get((path[0], len(path)), model)
     return ", ".join(sorted(field.alias or name for name, field in part.model_fields.items()))
 
 

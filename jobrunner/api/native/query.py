@@ -60,15 +60,15 @@ def states() -> list[State]:
     return [State(name) for name in dict.fromkeys(names)]
 
 
-def since() -> datetime | None:
+def since(name: str = "since") -> datetime | None:
     """?since=, an instant: ISO 8601 (UTC where it names no zone), or UNIX seconds."""
-    text = request.args.get("since")
+    text = request.args.get(name)
     if not text:
         return None
     try:
         return parse_instant(float(text)) if _UNIX_SECONDS.fullmatch(text) else _iso_instant(text)
     except (ValueError, OverflowError):
-        _refuse("since", "must be a time such as 2026-05-01T12:00:00Z, or UNIX seconds ('+' is written %2B in a URL)")
+        _refuse(name, "must be a time such as 2026-05-01T12:00:00Z, or UNIX seconds ('+' is written %2B in a URL)")
 
 
 def _iso_instant(text: str) -> datetime:

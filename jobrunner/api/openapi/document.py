@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NotRequired
 
 from flask import Flask
 from pydantic import TypeAdapter
@@ -26,6 +26,7 @@ TASK_ID_SCHEMA = {
     "maxLength": TASK_ID_LENGTH,
     "pattern": r"^(?!\.{1,2}$)[^\s/\\-]([^/\\]*[^\s/\\])?$",
 }
+KEY_ID_SCHEMA = {"type": "string", "pattern": "^[0-9a-f]{12}$"}
 REFERENCE = "#/components/schemas/{model}"
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _PARAMETER = re.compile(r"<(?:[^:<>]+:)?([a-z_]+)>")
@@ -43,6 +44,7 @@ class ErrorDocument(TypedDict):
 
     error: str
     errors: list[FaultDocument]
+    requestId: NotRequired[str]
 
 
 def openapi_document(app: Flask, server_url: str) -> dict[str, Any]:
@@ -126,6 +128,8 @@ def _path_schema(name: str, rule: Rule) -> Mapping[str, Any]:
         return {"type": "string", "enum": sorted(converter.items)}
     if name == "task_id":
         return TASK_ID_SCHEMA
+    if name == "key_id":
+        return KEY_ID_SCHEMA
     return UUID_SCHEMA if name.endswith("_id") else {"type": "string"}
 
 
@@ -152,11 +156,11 @@ def _body(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
 def _responses(method: str, rule: Rule, operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     shapes = {operation.status: operation.answer, **operation.also}
     given = {str(status): _response(status, shape, schemas) for status, shape in shapes.items()}
-    refusals = {400, 405, 503, *operation.refuses}
+    refusals = {400, 401, 403, 405, 429, 503, *operation.refuses}
     if "<" in rule.rule or any(parameter.name == "page" for parameter in operation.query):
         refusals.add(404)
     if method in _WRITES:
-        refusals |= {409, 413}
+        refusals |= {409, 413, 415}
     refused = {str(status): _response(status, ErrorDocument, schemas) for status in sorted(refusals)}
     return given | {status: response for status, response in refused.items() if status not in given}
 

@@ -1,0 +1,66 @@
+"""Which role each route asks for, and what the audit trail calls what it does: one table to read.
+
+A route that is not in it is an admin's, and fails a test until somebody has decided.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jobrunner.domain.api_keys import Role
+
+
+@dataclass(frozen=True)
+class Right:
+    """The role that a route asks for (None: it asks for no key); `action`: what it changes, where it changes something.
+
+    What is about the whole farm, and not about tasks, is for admins: their keys alone are never held to some tasks.
+    """
+
+    role: Role | None
+    action: str = ""
+
+
+READ = Right(Role.READ)
+UNLISTED = Right(Role.ADMIN, "unlisted")
+
+RIGHTS: dict[str, Right] = {
+    "health.healthcheck": Right(None),
+    "openapi.show_openapi": READ,
+    "openapi.show_page": READ,
+    # reading
+    "native.list_tasks": READ,
+    "native.search_tasks": READ,
+    "native.show_task": READ,
+    "native.show_job": READ,
+    "native.list_executions": READ,
+    "native.list_executions_of_job": READ,
+    "native.find_execution": READ,
+    "native.show_execution": READ,
+    "native.show_stream": READ,
+    "native.show_stream_of_job": READ,
+    "native.show_logs": READ,
+    "native.show_logs_of_job": READ,
+    "native.list_deliveries": READ,
+    "native.show_status": READ,
+    "native.list_nodes": READ,
+    # running
+    "native.enqueue_job": Right(Role.SUBMIT, "job.submit"),
+    "native.enqueue_or_update_job": Right(Role.SUBMIT, "job.replace"),
+    "native.rerun_job": Right(Role.SUBMIT, "job.retry"),
+    "native.stop_job": Right(Role.SUBMIT, "job.stop"),
+    "native.stop_execution": Right(Role.SUBMIT, "execution.stop"),
+    "native.redeliver_now": Right(Role.SUBMIT, "delivery.redeliver"),
+    # administering
+    "native.create_api_key": Right(Role.ADMIN, "key.create"),
+    "native.list_api_keys": Right(Role.ADMIN),
+    "native.show_api_key": Right(Role.ADMIN),
+    "native.revoke_api_key": Right(Role.ADMIN, "key.revoke"),
+    "native.revoke_api_key_by_post": Right(Role.ADMIN, "key.revoke"),
+    "native.list_audit": Right(Role.ADMIN),
+}
+
+
+def right_of(endpoint: str) -> Right:
+    """What this endpoint asks for."""
+    return RIGHTS.get(endpoint, UNLISTED)

@@ -1,0 +1,70 @@
+"""Whether a caller may have this run: the limits of its key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from jobrunner.domain.api_keys import Limits
+from jobrunner.domain.specs import JobSpec
+from jobrunner.engine.farm import Farm
+from jobrunner.errors import Fault, Forbidden, InvalidRequest, NotFound, TooManyRequests
+
+RETRY_AFTER_SECONDS = 5.0
+
+
+@contextmanager
+def admission(farm: Farm, task_id: str, spec: JobSpec, new_executions: int = 1) -> Iterator[None]:
+    """Store new executions within this; raises a RequestError where the caller's key does not allow it.
+
+    The count of what a key has under way and the new executions that change it are one step in this process. (With
+    several API processes, requests that come at once can go beyond the limit by one for each further process.)
+    """
+    limits = farm.caller.limits
+    check_task(farm, task_id)
+    _check_image(limits, spec)
+    _check_resources(limits, spec)
+    if farm.caller.key_id is None or limits.most_running is None:
+        yield
+        return
+    with farm.admission:
+        _check_count(farm, farm.caller.key_id, limits.most_running, new_executions)
+        yield
+
+
+def check_task(farm: Farm, task_id: str) -> None:
+    """Raise NotFound where the caller does not see this task."""
+    if not farm.caller.limits.allows_task(task_id):
+        raise NotFound("taskId", task_id)
+
+
+def _check_image(limits: Limits, spec: JobSpec) -> None:
+    if not limits.allows_image(spec.image):
+        raise Forbidden("image", f"is not one that this API key may run: it must match {limits.image_pattern}")
+
+
+def _check_resources(limits: Limits, spec: JobSpec) -> None:
+    needs = getattr(getattr(spec, "resources", None), "needs", None)
+    cpus, memory_bytes = (needs.cpu_millis / 1000, needs.memory_bytes) if needs is not None else (0, 0)
+    _check_amount("resources.cpu", cpus, limits.most_cpus, "")
+    _check_amount("resources.memory", memory_bytes, limits.most_memory_bytes, " bytes")
+
+
+def _check_amount(field: str, needed: float, most: float | None, unit: str) -> None:
+    """0 is not said, and would not be bounded on the node either."""
+    if most is None:
+        return
+    if not needed:
+        raise InvalidRequest(Fault(field, f"is required with this API key, and at most {most:g}{unit}"))
+    if needed > most:
+        raise Forbidden(field, f"must be at most {most:g}{unit} with this API key")
+
+
+def _check_count(farm: Farm, key_id: str, most: int, new_executions: int) -> None:
+    at_work = farm.store.executions.count_at_work(key_id, most)
+    if at_work + new_executions > most:
+        raise TooManyRequests(
+            "key",
+            f"may have {most} executions waiting or running at once, and has {at_work}: wait for one to end",
+            RETRY_AFTER_SECONDS,
+        )
