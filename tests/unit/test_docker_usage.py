@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import threading
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic
 from typing import Any
 
@@ -74,3 +77,34 @@ def test_an_engine_that_hangs_is_not_waited_for_once_a_container(monkeypatch: py
         with pytest.raises(EngineUnavailable, match="does not tell"):
             executor.usage(containers)
     assert monotonic() - began < 5
+
+
+def test_what_a_slow_engine_has_told_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It answers of the first container, begins to answer of the second, and is stuck."""
+    monkeypatch.setattr(usage, "PATIENCE_SECONDS", 0.3)
+    over = threading.Event()
+
+    class Engine(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            if "/first/" in self.path:
+                line = json.dumps(statistics({"usage": 5}, None)).encode() + b"\n"
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+            over.wait(10)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing on the terminal."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Engine) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        executor = DockerExecutor(Settings(docker_host=f"tcp://127.0.0.1:{server.server_address[1]}"), "farm")
+        containers = [Container(name, name, ContainerStatus.RUNNING) for name in ("first", "second")]
+        assert executor.usage(containers) == {"first": ResourceUsage(READ_AT, 3.02, 5)}
+        with pytest.raises(EngineUnavailable, match="does not tell"):
+            executor.usage(containers[1:])
+        over.set()
+        server.shutdown()
