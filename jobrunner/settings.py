@@ -109,6 +109,8 @@ class Settings(BaseModel):
     retry_first_delay_seconds: Seconds = 10.0
     retry_factor: float = Field(2.0, ge=1.0)
     retry_longest_delay_seconds: Seconds = 3600.0
+    misfire_window_seconds: Annotated[Seconds, Field(le=86400)] = 60.0
+    fire_threads: int = Field(16, ge=1, le=256)
     output_cap_bytes: int = Field(1024**3, ge=1)
     redacted_names: tuple[str, ...] = ("password", "key", "secret", "client_id", "token")
 

@@ -27,7 +27,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Job:
-    """A definition: what to run, and when. `revision` counts how often it was given a new one."""
+    """A definition: what to run, and when. `revision` counts how often it was given a new one.
+
+    `turn`: the tick that was the last to be let in where ticks may not overlap (`jobrunner.engine.overlap`).
+    """
 
     id: str
     task_id: str
@@ -37,6 +40,8 @@ class Job:
     executions_count: int = 0
     revision: int = 0
     stopped_at: datetime | None = None
+    paused_at: datetime | None = None
+    turn: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class Execution:
     """One run of a job, in one container, on one node.
 
     `claim` counts how often a run has taken hold of it: the fencing token. `times` has the instant of every move.
+    `revision` is that of the job when it was made. `tick_at`: the instant of the job's cron that it stands for.
+    `fired_at`: when the scheduler came to it, if it did not start then. `held`: its job was paused before its time.
     """
 
     id: str
@@ -60,7 +67,11 @@ class Execution:
     container_id: str | None = None
     timeout_seconds: float = 0.0
     stop_grace_seconds: float = 0.0
+    revision: int = 0
+    tick_at: datetime | None = None
     due_at: datetime | None = None
+    fired_at: datetime | None = None
+    held: bool = False
     stop_requested_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -72,6 +83,11 @@ class Execution:
     owes_retry: bool = False
     owed_deliveries: tuple[OwedDelivery, ...] = ()
     times: Mapping[State, datetime] = field(default_factory=dict)
+
+    @property
+    def is_tick(self) -> bool:
+        """Whether it is the first attempt of a tick of its job's cron."""
+        return self.tick_at is not None and self.attempt == 1
 
     @property
     def deadline(self) -> datetime | None:

@@ -108,7 +108,19 @@ class JobStore(Protocol):
         """The job of this id."""
 
     def replace(self, job: Job) -> bool:
-        """Replace the spec of a stored job and note `modified_at`; whether there was one of its id and task."""
+        """Replace the spec of a stored job and note `modified_at`; whether there was one of its id and task.
+
+        It is neither stopped nor paused any more then.
+        """
+
+    def pause(self, job_id: str, at: datetime) -> bool:
+        """Note that the job is paused; False where it was paused already."""
+
+    def resume(self, job_id: str, at: datetime) -> bool:
+        """Note that the job is not paused any more; False where it was not."""
+
+    def take_turn(self, job_id: str, after: str | None, tick_id: str) -> bool:
+        """Have a tick take the turn of the one that had it (None: none had it); False where another was faster."""
 
     def set_stopped(self, job_id: str, at: datetime) -> None:
         """Note that the job was stopped: it starts nothing more by itself."""
@@ -167,7 +179,7 @@ class ExecutionStore(Protocol):
         """The first attempt of a job that waits for its time, the earliest of them."""
 
     def next_scheduled(self, limit: int) -> list[Execution]:
-        """The executions that wait for their time, the earliest first."""
+        """The executions that wait for their time and are not held, the earliest first."""
 
     def count_scheduled(self) -> int:
         """How many executions wait for their time."""
@@ -175,11 +187,23 @@ class ExecutionStore(Protocol):
     def open_of_job(self, job_id: str, limit: int) -> list[Execution]:
         """The executions of a job that have not ended and that nobody has asked to stop, the oldest first."""
 
+    def scheduled_of_job(
+        self, job_id: str, limit: int, *, held: bool | None = None, below_revision: int | None = None
+    ) -> list[Execution]:
+        """The executions of a job that wait for their time, the earliest first; perhaps only those held, or not held,
+        or made under a revision of the job below this one."""
+
+    def in_the_way(self, job_id: str, limit: int) -> list[Execution]:
+        """The executions of a job that are under way, or are or will be tried again; as they are at one moment."""
+
     def held_by(self, node: str, limit: int) -> list[Execution]:
         """The executions that are pulling or running on a node."""
 
     def waiting(self, state: State, before: datetime, after_id: str | None, limit: int) -> list[str]:
-        """The ids of those that wait in this state, due or enqueued before an instant, in order, after `after_id`."""
+        """The ids of those that wait in this state, due or enqueued before an instant, in order, after `after_id`.
+
+        Those that are held, because their job is paused, are not among them.
+        """
 
     def on_silent_nodes(self, silent: Iterable[str], limit: int) -> list[Execution]:
         """The executions that are pulling or running on one of these nodes."""
@@ -293,6 +317,9 @@ class Triggers(Protocol):
 
     def cancel(self, execution_id: str) -> None:
         """Forget its alarm, if there is one."""
+
+    def without_alarm(self, execution_ids: Sequence[str]) -> list[str]:
+        """Those of these executions that have no alarm."""
 
 
 # ------------------------------------------------------------------------------------------------- notifiers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import StrEnum
 
 from jobrunner.domain import outcomes
@@ -31,12 +30,13 @@ def stop_execution(farm: Farm, execution: Execution) -> Stopped:
 
     A cron goes on without the one tick that is stopped: the next one is made first, as when a tick is fired.
     """
-    if execution.state is State.SCHEDULED and execution.spec.cron and execution.attempt == 1:
+    if execution.state is State.SCHEDULED and execution.is_tick:
         make_next_tick(farm, execution)
-    return _stop(farm, execution)
+    return stop_alone(farm, execution)
 
 
-def _stop(farm: Farm, execution: Execution) -> Stopped:
+def stop_alone(farm: Farm, execution: Execution) -> Stopped:
+    """The same, but the tick that follows it is not made."""
     wished = farm.store.executions.compare_and_set(
         execution.id,
         states=OPEN,
@@ -59,20 +59,15 @@ def stop_job(farm: Farm, job: Job) -> None:
     farm.store.jobs.set_stopped(job.id, farm.clock.now())
     while open_now := farm.store.executions.open_of_job(job.id, BATCH):
         for execution in open_now:
-            _stop(farm, execution)
+            stop_alone(farm, execution)
 
 
-def waiting_of_job(farm: Farm, job: Job) -> list[Execution]:
-    """The executions of a job that wait for their time, at most BATCH."""
-    return [e for e in farm.store.executions.open_of_job(job.id, BATCH) if e.state is State.SCHEDULED]
-
-
-def withdraw(farm: Farm, waiting: Iterable[Execution]) -> None:
-    """Stop executions for good, without making the tick that follows; those that are under way by now go on."""
-    for execution in waiting:
-        current = farm.store.executions.get(execution.id)
-        if current is not None and current.state is State.SCHEDULED:
-            _stop(farm, current)
+def withdraw_superseded(farm: Farm, job: Job) -> None:
+    """Stop what waits for its time under an earlier definition of the job; what is under way by now goes on."""
+    while old := farm.store.executions.scheduled_of_job(job.id, BATCH, below_revision=job.revision):
+        for execution in old:
+            close(farm, execution, outcomes.superseded())
+            _forget_message(farm, execution)
 
 
 def _forget_message(farm: Farm, execution: Execution) -> None:

@@ -34,7 +34,9 @@ def close(farm: Farm, execution: Execution, outcome: Outcome) -> Execution | Non
         started_at=outcome.started_at or execution.started_at,
         finished_at=outcome.finished_at or farm.clock.now(),
         owes_retry=tried_again,
-        owed_deliveries=and_owed(execution, deliveries_owed(execution, outcome.state, tried_again=tried_again)),
+        owed_deliveries=and_owed(
+            execution, deliveries_owed(execution, outcome.state, tried_again=tried_again, cause=outcome.cause)
+        ),
     )
     if closed is not None:
         notify_if_possible(farm, closed)
@@ -44,13 +46,13 @@ def close(farm: Farm, execution: Execution, outcome: Outcome) -> Execution | Non
 
 
 def make_retry(farm: Farm, ended: Execution) -> None:
-    """Make the attempt that an ended execution owes, unless its job was stopped. Doing it twice makes one.
+    """Make the attempt that an ended execution owes, unless its job was stopped or defined anew. It is made once.
 
     Where it is not made, this attempt was the last one: then its end is told.
     """
     changes: dict[str, Any] = {"owes_retry": False}
     job = farm.store.jobs.get(ended.job_id)
-    if job is not None and job.stopped_at is None:
+    if job is not None and job.stopped_at is None and job.revision == ended.revision:
         retry = next_attempt(farm, ended)
         if farm.store.executions.add(retry):
             farm.store.jobs.count_execution(job.id, retry.created_at)
@@ -74,6 +76,8 @@ def next_attempt(farm: Farm, ended: Execution) -> Execution:
         created_at=now,
         timeout_seconds=ended.timeout_seconds,
         stop_grace_seconds=ended.stop_grace_seconds,
+        revision=ended.revision,
+        tick_at=ended.tick_at,
         times={State.SCHEDULED: now},
     )
     ended_at = ended.finished_at or now

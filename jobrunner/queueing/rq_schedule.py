@@ -1,30 +1,26 @@
 """The alarm clock of the farm, in rq-scheduler: at its time, an execution is fired.
 
 What rq-scheduler 0.14 does between reading an entry and removing it is not safe against a kill -9 nor against two
-schedulers. So only its records are used (a job hash, and its place in a sorted set); the pass over what is due is
-here: fire, which is idempotent, then remove. MongoDB has the truth, and a janitor fires what has no alarm.
+schedulers. So only its records are used (a job hash, and its place in a sorted set). What rings is fired, which is
+idempotent, and only then is its alarm removed (jobrunner.worker.ringing). MongoDB has the truth, and a janitor fires
+what has no alarm.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-import structlog
 from redis import Redis
 from rq.job import Job
 from rq.scripts import acquire_or_refresh_lock, release_lock
 from rq_scheduler import Scheduler
 
-from jobrunner.errors import ServiceUnavailable
 from jobrunner.queueing import names
 from jobrunner.queueing.connection import translating_errors
 
-BATCH = 200
 NEARLY_A_SECOND = timedelta(microseconds=999_999)
-
-log = structlog.get_logger(__name__)
 
 
 class RqTriggers:
@@ -50,40 +46,32 @@ class RqTriggers:
 
     def cancel(self, execution_id: str) -> None:
         """Forget its alarm, if there is one."""
-        self._remove(names.alarm(execution_id))
+        self.settle({execution_id: None})
 
-    def ring(self, fire: Callable[[str], None], keep_on: Callable[[], bool]) -> int:
-        """Fire all that is due, a batch at a time, while `keep_on()`; how many those were.
-
-        An alarm is removed once its execution was fired without an error; one that fails rings again at the next pass,
-        and keeps no other from ringing. Raises ServiceUnavailable, of what `fire` needs too: then all ring again.
-        """
-        rung = 0
-        failed: set[str] = set()
-        while due := [alarm for alarm in self._due(BATCH + len(failed)) if alarm not in failed]:
-            for alarm in due:
-                if not keep_on():
-                    return rung
-                try:
-                    fire(alarm.removeprefix(names.alarm("")))
-                except ServiceUnavailable:
-                    raise
-                except Exception:
-                    log.exception("alarm_failed", alarm=alarm)
-                    failed.add(alarm)
-                else:
-                    self._remove(alarm)
-                    rung += 1
-        return rung
-
-    def _due(self, limit: int) -> list[str]:
+    def without_alarm(self, execution_ids: Sequence[str]) -> list[str]:
+        """Those of these executions that have no alarm."""
+        if not execution_ids:
+            return []
         with translating_errors():
-            return [alarm.decode() for alarm in self._redis.zrangebyscore(self._key, 0, time.time(), 0, limit)]
+            due = self._redis.zmscore(self._key, [names.alarm(execution_id) for execution_id in execution_ids])
+        return [execution_id for execution_id, at in zip(execution_ids, due, strict=True) if at is None]
 
-    def _remove(self, alarm: str) -> None:
+    def due(self, limit: int) -> list[str]:
+        """The executions whose alarms are to ring now, the longest due first."""
+        with translating_errors():
+            alarms = self._redis.zrangebyscore(self._key, 0, time.time(), 0, limit)
+        return [alarm.decode().removeprefix(names.alarm("")) for alarm in alarms]
+
+    def settle(self, fired: Mapping[str, datetime | None]) -> None:
+        """Remove the alarms of executions that were fired; those that are to ring again ring at that time."""
         with translating_errors(), self._redis.pipeline() as pipeline:
-            pipeline.zrem(self._key, alarm)
-            pipeline.delete(Job.key_for(alarm))
+            for execution_id, again_at in fired.items():
+                alarm = names.alarm(execution_id)
+                if again_at is None:
+                    pipeline.zrem(self._key, alarm)
+                    pipeline.delete(Job.key_for(alarm))
+                else:
+                    pipeline.zadd(self._key, {alarm: again_at.timestamp()}, xx=True)
             pipeline.execute()
 
 

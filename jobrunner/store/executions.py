@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from mongoengine import NotUniqueError, QuerySet
+from mongoengine import NotUniqueError, Q, QuerySet
 from pymongo.errors import DuplicateKeyError
 
 from jobrunner.domain.executions import Execution
@@ -20,6 +20,7 @@ from jobrunner.store.errors import translating_errors
 _OWN_FIELDS = ("spec", "state", "cause", "times", "owed_deliveries")
 _PLAIN_FIELDS = tuple(name for name in ExecutionDocument._fields if name not in _OWN_FIELDS)
 _OPEN = [state.value for state in State if state not in TERMINAL]
+_UNDER_WAY = [state for state in _OPEN if state != State.SCHEDULED.value]
 _HELD = [state.value for state in ON_A_NODE]
 
 
@@ -89,7 +90,8 @@ class MongoExecutions:
 
     def next_scheduled(self, limit: int) -> list[Execution]:
         """The executions that wait for their time, the earliest first."""
-        return _list(ExecutionDocument.objects(state=State.SCHEDULED.value).order_by("due_at", "id"), limit)
+        waiting = ExecutionDocument.objects(state=State.SCHEDULED.value, held__ne=True)
+        return _list(waiting.order_by("due_at", "id"), limit)
 
     def count_scheduled(self) -> int:
         """How many executions wait for their time."""
@@ -101,13 +103,30 @@ class MongoExecutions:
         query = ExecutionDocument.objects(job_id=job_id, state__in=_OPEN, stop_requested_at=None)
         return _list(query.order_by("created_at", "id"), limit)
 
+    def scheduled_of_job(
+        self, job_id: str, limit: int, *, held: bool | None = None, below_revision: int | None = None
+    ) -> list[Execution]:
+        """The executions of a job that wait for their time, the earliest first."""
+        wanted = {"held": held, "revision__lt": below_revision}
+        query = {name: value for name, value in wanted.items() if value is not None}
+        found = ExecutionDocument.objects(job_id=job_id, state=State.SCHEDULED.value, **query)
+        return _list(found.order_by("due_at", "id"), limit)
+
+    def in_the_way(self, job_id: str, limit: int) -> list[Execution]:
+        """The executions of a job that are under way or still to be tried again: all that is open but first attempts
+        which wait for their time. One query, so that an attempt and its retry cannot both be overlooked."""
+        under_way = Q(state__in=_UNDER_WAY) | Q(state=State.SCHEDULED.value, attempt__gt=1) | Q(owes_retry=True)
+        return _list(ExecutionDocument.objects(Q(job_id=job_id) & under_way).order_by("created_at", "id"), limit)
+
     def held_by(self, node: str, limit: int) -> list[Execution]:
         """The executions that are pulling or running on a node."""
         return _list(ExecutionDocument.objects(node=node, state__in=_HELD).order_by("id"), limit)
 
     def waiting(self, state: State, before: datetime, after_id: str | None, limit: int) -> list[str]:
         """The ids of those that wait in this state, due or enqueued before an instant, in order, after `after_id`."""
-        since = {"due_at__lte": before} if state is State.SCHEDULED else {f"times__{state}__lte": before}
+        since = (
+            {"due_at__lte": before, "held__ne": True} if state is State.SCHEDULED else {f"times__{state}__lte": before}
+        )
         query = ExecutionDocument.objects(state=state.value, **since)
         if after_id is not None:
             query = query.filter(id__gt=after_id)

@@ -49,8 +49,30 @@ class MongoJobs:
                     set__modified_at=job.modified_at,
                     set__revision=job.revision,
                     unset__stopped_at=True,
+                    unset__paused_at=True,
                 )
             )
+
+    def pause(self, job_id: str, at: datetime) -> bool:
+        """Note that the job is paused; False where it was paused already."""
+        with translating_errors():
+            return bool(
+                JobDocument.objects(id=job_id, paused_at=None).update_one(set__paused_at=at, set__modified_at=at)
+            )
+
+    def resume(self, job_id: str, at: datetime) -> bool:
+        """Note that the job is not paused any more; False where it was not."""
+        with translating_errors():
+            return bool(
+                JobDocument.objects(id=job_id, paused_at__ne=None).update_one(
+                    unset__paused_at=True, set__modified_at=at
+                )
+            )
+
+    def take_turn(self, job_id: str, after: str | None, tick_id: str) -> bool:
+        """Have a tick follow the one that had the turn; False where another one was faster."""
+        with translating_errors():
+            return bool(JobDocument.objects(id=job_id, turn=after).update_one(set__turn=tick_id))
 
     def set_stopped(self, job_id: str, at: datetime) -> None:
         """Note that the job was stopped."""
@@ -90,4 +112,6 @@ def _job(document: JobDocument) -> Job:
         executions_count=document.executions_count,
         revision=document.revision,
         stopped_at=document.stopped_at,
+        paused_at=document.paused_at,
+        turn=document.turn,
     )

@@ -22,6 +22,7 @@ from jobrunner.engine.janitors.requeue import requeue
 from jobrunner.engine.janitors.rescue import Rescue
 from jobrunner.engine.janitors.unsent import make_owed_deliveries
 from jobrunner.errors import QueueUnavailable
+from jobrunner.queueing.ringing import Ringer
 from jobrunner.queueing.rq_schedule import Leadership
 from jobrunner.wiring import Wiring
 
@@ -38,6 +39,9 @@ class SchedulerService:
         self._wiring, self._farm = wiring, wiring.farm
         self._leadership = Leadership(wiring.redis, wiring.farm_id, f"{platform.node()}-{os.getpid()}")
         self._deliverer = Deliverer(self._farm, wiring.notifiers())
+        self._ringer = Ringer(
+            wiring.triggers, lambda execution_id: fire(self._farm, execution_id), wiring.settings.fire_threads
+        )
         self._leads = False
 
     def run(self) -> None:
@@ -91,10 +95,7 @@ class SchedulerService:
 
     def _ring(self) -> None:
         if self._leads:
-            self._wiring.triggers.ring(
-                lambda execution_id: fire(self._farm, execution_id),
-                keep_on=lambda: self._leads and not self._farm.stopping.is_set(),
-            )
+            self._ringer.ring(keep_on=lambda: self._leads and not self._farm.stopping.is_set())
 
     def _hear_deliveries(self) -> None:
         self._wiring.delivery_bell.listen(self._deliverer.wake, self._farm.stopping)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from jobrunner.errors import QueueUnavailable
@@ -61,3 +62,7 @@ class RecordingTriggers:
     def cancel(self, execution_id: str) -> None:
         """Forget it."""
         self.alarms.pop(execution_id, None)
+
+    def without_alarm(self, execution_ids: Sequence[str]) -> list[str]:
+        """Those that have none."""
+        return [execution_id for execution_id in execution_ids if execution_id not in self.alarms]

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from jobrunner.api.json_body import parse_object
 from jobrunner.domain.hooks import Notify, Webhook, Webhooks
+from jobrunner.domain.misfire import Misfire
 from jobrunner.domain.specification import Specification
 from jobrunner.domain.specs import JobSpec
 from jobrunner.errors import Fault, InvalidRequest
@@ -20,6 +21,7 @@ _PARTS: dict[tuple[str, int], type[Specification]] = {
     ("webhooks", 2): Webhooks,
     ("webhooks", 4): Webhook,
     ("notify", 2): Notify,
+    ("misfire", 2): Misfire,
 }
 _KEY_MARK = "[key]"  # pydantic's sign that the key of a dict is at fault, not its value
 

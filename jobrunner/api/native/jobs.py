@@ -10,7 +10,7 @@ from jobrunner.api.native.translate import Document, JobView
 from jobrunner.api.native.urls import urls_for_request
 from jobrunner.api.request_body import body
 from jobrunner.domain.identifiers import check_task_id, check_uuid
-from jobrunner.engine import cancel, queries
+from jobrunner.engine import cancel, pause, queries
 from jobrunner.engine.rerun import rerun
 from jobrunner.engine.submit import resubmit
 
@@ -67,3 +67,19 @@ def stop_job(task_id: str, job_id: str) -> Document:
     job = queries.job(farm, task_id, job_id)
     cancel.stop_job(farm, job)
     return translate.job_reference(job, urls_for_request(farm.settings))
+
+
+@route("POST", f"{JOB}/pause")
+def pause_job(task_id: str, job_id: str) -> Document:
+    """Pause the schedule of the job."""
+    farm = current_farm()
+    job = queries.job(farm, task_id, job_id)
+    return translate.paused_job(job, pause.pause(farm, job), urls_for_request(farm.settings))
+
+
+@route("POST", f"{JOB}/resume")
+def resume_job(task_id: str, job_id: str) -> Document:
+    """Have the schedule of the job go on."""
+    farm = current_farm()
+    job = queries.job(farm, task_id, job_id)
+    return translate.paused_job(job, pause.resume(farm, job), urls_for_request(farm.settings))
