@@ -107,6 +107,9 @@ class JobStore(Protocol):
     def get(self, job_id: str) -> Job | None:
         """The job of this id."""
 
+    def get_all(self, job_ids: Iterable[str]) -> list[Job]:
+        """The jobs of these ids; as many as there are."""
+
     def replace(self, job: Job) -> bool:
         """Replace the spec of a stored job and note `modified_at`; whether there was one of its id and task.
 
@@ -128,6 +131,9 @@ class JobStore(Protocol):
     def count_execution(self, job_id: str, at: datetime) -> None:
         """Count one more execution of the job, and note when it was last modified."""
 
+    def count_executions(self, job_ids: Iterable[str], at: datetime) -> None:
+        """The same for many jobs, in one step."""
+
     def ids_of_task(self, task_id: str, after: str | None, limit: int) -> list[str]:
         """The ids of a task's jobs, the oldest first, those after job `after`, at most `limit`."""
 
@@ -141,8 +147,14 @@ class ExecutionStore(Protocol):
     def add(self, execution: Execution) -> bool:
         """Store a new execution, durably; False where its id is there already (it was made before: nothing changes)."""
 
+    def add_all(self, executions: Sequence[Execution]) -> set[str]:
+        """Store many new executions, durably, in one step; the ids of those that were not there already."""
+
     def get(self, execution_id: str) -> Execution | None:
         """The execution of this id."""
+
+    def get_all(self, execution_ids: Iterable[str]) -> list[Execution]:
+        """The executions of these ids; as many as there are."""
 
     def compare_and_set(
         self, execution_id: str, *, states: Iterable[State], claim: int | None, changes: Mapping[str, Any]
@@ -152,6 +164,9 @@ class ExecutionStore(Protocol):
         Returns the execution as it is afterwards, or None where the condition did not hold. A change of `state` also
         records the instant under `times`, from `changes["moved_at"]`.
         """
+
+    def set_all(self, execution_ids: Iterable[str], *, state: State, claim: int, changes: Mapping[str, Any]) -> int:
+        """The same change to each of these whose state and claim are these, in one step; how many those were."""
 
     def page_of_job(self, job_id: str, number: int, per_page: int) -> list[Execution]:
         """A page of a job's executions, the newest first."""
@@ -293,6 +308,9 @@ class ExecutionQueue(Protocol):
     def push(self, execution_id: str, *, node: str | None = None) -> str:
         """Put a message for the execution on the shared queue, or on that of one node; returns the message's id."""
 
+    def push_all(self, execution_ids: Iterable[str]) -> None:
+        """Put a message for each of these executions on the shared queue, in one step."""
+
     def withdraw(self, execution_id: str) -> None:
         """Take back the message of an execution that is not to run, if it is still waiting."""
 
@@ -314,6 +332,9 @@ class Triggers(Protocol):
 
     def at(self, execution_id: str, due_at: datetime) -> None:
         """See to it that the execution is fired at this instant. Best effort; a janitor repairs what is missing."""
+
+    def at_all(self, due: Mapping[str, datetime]) -> None:
+        """The same for many executions, in one step."""
 
     def cancel(self, execution_id: str) -> None:
         """Forget its alarm, if there is one."""

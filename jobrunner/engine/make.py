@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -11,7 +12,7 @@ from jobrunner.domain.misfire import Ticks
 from jobrunner.domain.schedules import tick_id
 from jobrunner.domain.states import State
 from jobrunner.engine.farm import Farm
-from jobrunner.engine.send import set_alarm
+from jobrunner.engine.send import set_alarm, set_alarms
 
 
 def make_execution(farm: Farm, job: Job, now: datetime, due: datetime | None) -> Execution:
@@ -51,6 +52,13 @@ def make_tick(farm: Farm, job: Job, instant: datetime, as_of: datetime | None = 
     execution = make_execution(farm, job, farm.clock.now(), due)
     fired_at = as_of if as_of is not None and due <= as_of else None
     return replace(execution, id=tick_id(job.id, job.revision, instant), tick_at=instant, fired_at=fired_at)
+
+
+def add_ticks(farm: Farm, ticks: Sequence[Execution]) -> None:
+    """Store ticks of as many jobs, in one step each for all of them, and set their alarms."""
+    added = farm.store.executions.add_all(ticks)
+    farm.store.jobs.count_executions([tick.job_id for tick in ticks if tick.id in added], farm.clock.now())
+    set_alarms(farm, ticks)
 
 
 def add_tick(farm: Farm, job: Job, instant: datetime, as_of: datetime | None = None) -> bool:

@@ -8,7 +8,7 @@ holds up another.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
 
@@ -17,22 +17,29 @@ import structlog
 from jobrunner.errors import ServiceUnavailable
 from jobrunner.queueing.rq_schedule import RqTriggers
 
-BATCH = 200
+MOST_IN_HAND = 800
+TOGETHER = 50
 LOOK_SECONDS = 0.2
 AFTER_AN_OUTAGE = timedelta(seconds=1)
 AFTER_A_FAULT = timedelta(seconds=5)
 
 Fire = Callable[[str], "datetime | None"]
+FireTogether = Callable[[Sequence[str]], "set[str]"]
 
 log = structlog.get_logger(__name__)
 
 
 class Ringer:
-    """Fires what is due. `fire` returns when its execution is to be fired again; None: not any more."""
+    """Fires what is due. `fire` returns when its execution is to be fired again; None: not any more.
 
-    def __init__(self, triggers: RqTriggers, fire: Fire, threads: int) -> None:
-        self._triggers, self._fire = triggers, fire
-        self._waiting: SimpleQueue[str] = SimpleQueue()
+    `fire_together` is asked first, and returns which of many it has fired for good; the others are fired one by one.
+    """
+
+    def __init__(
+        self, triggers: RqTriggers, fire: Fire, threads: int, fire_together: FireTogether | None = None
+    ) -> None:
+        self._triggers, self._fire, self._fire_together = triggers, fire, fire_together
+        self._waiting: SimpleQueue[Sequence[str]] = SimpleQueue()
         self._in_hand: set[str] = set()
         self._fired: dict[str, datetime | None] = {}
         self._changed = threading.Condition()
@@ -54,16 +61,17 @@ class Ringer:
     def close(self) -> None:
         """End the threads, each after what it is doing."""
         for _ in self._threads:
-            self._waiting.put("")
+            self._waiting.put(())
 
     def _take(self) -> bool:
-        """Hand what is due to the threads: not more than they have done in a moment, so that the order is kept."""
-        room = BATCH - len(self._in_hand)
-        due = self._triggers.due(BATCH + len(self._in_hand)) if room > BATCH // 2 else []
+        """Hand what is due to the threads, as far as there is room."""
+        room = MOST_IN_HAND - len(self._in_hand)
+        due = self._triggers.due(MOST_IN_HAND + len(self._in_hand)) if room >= TOGETHER else []
         fresh = [execution_id for execution_id in due if execution_id not in self._in_hand][:room]
         self._in_hand.update(fresh)
-        for execution_id in fresh:
-            self._waiting.put(execution_id)
+        size = TOGETHER if self._fire_together else 1
+        for begin in range(0, len(fresh), size):
+            self._waiting.put(fresh[begin : begin + size])
         return bool(fresh)
 
     def _settle(self) -> None:
@@ -77,11 +85,29 @@ class Ringer:
             self._in_hand -= fired.keys()
 
     def _work(self) -> None:
-        while execution_id := self._waiting.get():
-            again_at = self._try(execution_id)
-            with self._changed:
-                self._fired[execution_id] = again_at
-                self._changed.notify_all()
+        while execution_ids := self._waiting.get():
+            if len(execution_ids) == 1:
+                self._note({execution_ids[0]: self._try(execution_ids[0])})
+            else:
+                self._note(dict.fromkeys(self._try_together(execution_ids)))
+
+    def _try_together(self, execution_ids: Sequence[str]) -> set[str]:
+        """Which were fired; the others wait for a thread, each by itself: what fails or is slow is alone with it."""
+        assert self._fire_together is not None
+        fired: set[str] = set()
+        try:
+            fired = self._fire_together(execution_ids)
+        except Exception as error:  # noqa: BLE001 - what is at fault shows, and is told, when each is fired by itself
+            log.warning("alarms_taken_apart", count=len(execution_ids), error=type(error).__name__)
+        for execution_id in execution_ids:
+            if execution_id not in fired:
+                self._waiting.put([execution_id])
+        return fired
+
+    def _note(self, fired: dict[str, datetime | None]) -> None:
+        with self._changed:
+            self._fired |= fired
+            self._changed.notify_all()
 
     def _try(self, execution_id: str) -> datetime | None:
         try:

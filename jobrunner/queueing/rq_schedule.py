@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from redis import Redis
 from rq.job import Job
@@ -20,8 +20,6 @@ from rq_scheduler import Scheduler
 from jobrunner.queueing import names
 from jobrunner.queueing.connection import translating_errors
 
-NEARLY_A_SECOND = timedelta(microseconds=999_999)
-
 
 class RqTriggers:
     """The Triggers port."""
@@ -30,19 +28,24 @@ class RqTriggers:
         self._redis = connection
         self._key = names.alarms_key(farm_id)
         self._scheduler = Scheduler(names.shared_queue(farm_id), connection=connection)
-        self._scheduler.scheduled_jobs_key = self._key
 
     def at(self, execution_id: str, due_at: datetime) -> None:
-        """See to it that the execution is fired at this instant, and not before.
+        """See to it that the execution is fired at this instant, and not before."""
+        self.at_all({execution_id: due_at})
 
-        rq-scheduler cuts times to whole seconds. So its own time is a little late; then comes the exact one.
+    def at_all(self, due: Mapping[str, datetime]) -> None:
+        """The same for many, in one step.
+
+        The records are those of rq-scheduler's enqueue_at, which takes a step each, and cuts times to whole seconds.
         """
-        alarm = names.alarm(execution_id)
-        with translating_errors():
-            self._scheduler.enqueue_at(
-                due_at + NEARLY_A_SECOND, names.RUN_EXECUTION, execution_id, job_id=alarm, timeout=60
-            )
-            self._redis.zadd(self._key, {alarm: due_at.timestamp()}, xx=True)
+        with translating_errors(), self._redis.pipeline() as pipeline:
+            for execution_id, due_at in due.items():
+                alarm = self._scheduler._create_job(
+                    names.RUN_EXECUTION, args=(execution_id,), id=names.alarm(execution_id), timeout=60, commit=False
+                )
+                alarm.save(pipeline=pipeline)
+                pipeline.zadd(self._key, {alarm.id: due_at.timestamp()})
+            pipeline.execute()
 
     def cancel(self, execution_id: str) -> None:
         """Forget its alarm, if there is one."""

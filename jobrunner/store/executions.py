@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from mongoengine import NotUniqueError, Q, QuerySet
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import ON_A_NODE, TERMINAL, State
+from jobrunner.errors import StoreUnavailable
 from jobrunner.store.deliveries import owed_delivery, owed_documents
 from jobrunner.store.documents import ExecutionDocument
 from jobrunner.store.errors import translating_errors
+
+DUPLICATE_KEY = 11000
 
 _OWN_FIELDS = ("spec", "state", "cause", "times", "owed_deliveries")
 _PLAIN_FIELDS = tuple(name for name in ExecutionDocument._fields if name not in _OWN_FIELDS)
@@ -36,9 +39,25 @@ class MongoExecutions:
             return False
         return True
 
+    def add_all(self, executions: Sequence[Execution]) -> set[str]:
+        """Store many new executions, durably, in one step; the ids of those that were not there already."""
+        documents = [_document(execution).to_mongo() for execution in executions]
+        there: set[int] = set()
+        try:
+            with translating_errors():
+                ExecutionDocument._get_collection().insert_many(documents, ordered=False)
+        except StoreUnavailable as error:
+            there = _duplicates(error)
+        return {execution.id for index, execution in enumerate(executions) if index not in there}
+
     def get(self, execution_id: str) -> Execution | None:
         """The execution of this id."""
         return _first(ExecutionDocument.objects(id=execution_id))
+
+    def get_all(self, execution_ids: Iterable[str]) -> list[Execution]:
+        """The executions of these ids; as many as there are."""
+        with translating_errors():
+            return [_execution(document) for document in ExecutionDocument.objects(id__in=list(execution_ids))]
 
     def compare_and_set(
         self, execution_id: str, *, states: Iterable[State], claim: int | None, changes: Mapping[str, Any]
@@ -50,6 +69,12 @@ class MongoExecutions:
         with translating_errors():
             document = ExecutionDocument.objects(**expected).modify(new=True, **_update(changes))
         return _execution(document) if document else None
+
+    def set_all(self, execution_ids: Iterable[str], *, state: State, claim: int, changes: Mapping[str, Any]) -> int:
+        """The same change to each of these whose state and claim are these; how many those were."""
+        expected = ExecutionDocument.objects(id__in=list(execution_ids), state=state.value, claim=claim)
+        with translating_errors():
+            return int(expected.update(**_update(changes)))
 
     def page_of_job(self, job_id: str, number: int, per_page: int) -> list[Execution]:
         """A page of a job's executions, the newest first."""
@@ -155,6 +180,15 @@ class MongoExecutions:
         query = ExecutionDocument.objects(node=node, state__in=_HELD, stop_requested_at__ne=None)
         with translating_errors():
             return list(query.scalar("id"))
+
+
+def _duplicates(error: StoreUnavailable) -> set[int]:
+    """Which documents of an insertion were there already. Raises the error again where it is about anything else."""
+    cause = error.__cause__
+    faults = cause.details["writeErrors"] if isinstance(cause, BulkWriteError) and cause.details else []
+    if not faults or any(fault["code"] != DUPLICATE_KEY for fault in faults):
+        raise error
+    return {fault["index"] for fault in faults}
 
 
 def _update(changes: Mapping[str, Any]) -> dict[str, Any]:

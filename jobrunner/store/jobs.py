@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from mongoengine import NotUniqueError, Q
@@ -39,6 +40,11 @@ class MongoJobs:
         with translating_errors():
             document = JobDocument.objects(id=job_id).first()
         return _job(document) if document else None
+
+    def get_all(self, job_ids: Iterable[str]) -> list[Job]:
+        """The jobs of these ids; as many as there are."""
+        with translating_errors():
+            return [_job(document) for document in JobDocument.objects(id__in=list(job_ids))]
 
     def replace(self, job: Job) -> bool:
         """Replace the spec of a stored job, which is no longer stopped then; whether there was such a job."""
@@ -81,8 +87,12 @@ class MongoJobs:
 
     def count_execution(self, job_id: str, at: datetime) -> None:
         """Count one more execution of the job, and note when it was last modified."""
+        self.count_executions([job_id], at)
+
+    def count_executions(self, job_ids: Iterable[str], at: datetime) -> None:
+        """The same for many jobs, in one step."""
         with translating_errors():
-            JobDocument.objects(id=job_id).update_one(
+            JobDocument.objects(id__in=list(job_ids)).update(
                 inc__executions_count=1, set__modified_at=at, write_concern=SOON_ENOUGH
             )
 

@@ -16,6 +16,7 @@ from jobrunner.engine.deliver import Deliverer
 from jobrunner.engine.duty import Duty
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.fire import fire
+from jobrunner.engine.fire_together import fire_together
 from jobrunner.engine.janitors.due import fire_overdue
 from jobrunner.engine.janitors.owed import make_owed_retries
 from jobrunner.engine.janitors.requeue import requeue
@@ -40,7 +41,10 @@ class SchedulerService:
         self._leadership = Leadership(wiring.redis, wiring.farm_id, f"{platform.node()}-{os.getpid()}")
         self._deliverer = Deliverer(self._farm, wiring.notifiers())
         self._ringer = Ringer(
-            wiring.triggers, lambda execution_id: fire(self._farm, execution_id), wiring.settings.fire_threads
+            wiring.triggers,
+            lambda execution_id: fire(self._farm, execution_id),
+            wiring.settings.fire_threads,
+            lambda execution_ids: fire_together(self._farm, execution_ids),
         )
         self._leads = False
 

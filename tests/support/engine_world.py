@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -102,6 +102,11 @@ class ListQueue:
         """Take the next message, of any queue."""
         return self.waiting.pop(0)[1] if self.waiting else None
 
+    def push_all(self, execution_ids: Iterable[str]) -> None:
+        """Put many."""
+        for execution_id in execution_ids:
+            self.push(execution_id)
+
     def withdraw(self, execution_id: str) -> None:
         """Take a message back."""
         self.check()
@@ -139,6 +144,11 @@ class DictTriggers:
         """Set an alarm."""
         self._check()
         self.alarms[execution_id] = due_at
+
+    def at_all(self, due: Mapping[str, datetime]) -> None:
+        """Set many."""
+        for execution_id, due_at in due.items():
+            self.at(execution_id, due_at)
 
     def cancel(self, execution_id: str) -> None:
         """Forget an alarm."""
