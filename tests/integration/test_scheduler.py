@@ -86,7 +86,8 @@ def test_what_is_due_is_enqueued_on_time_also_without_its_alarm(processes: Farm,
     late = enqueued_at(farm, ringing, 6) - ringing.due_at
     assert 0 <= late.total_seconds() < 1.5
     enqueued_at(farm, silent, 8)
-    assert farm.queue.has_message([ringing.id, silent.id]) == {ringing.id: True, silent.id: True}
+    both = [ringing.id, silent.id]
+    wait_until(lambda: all(farm.queue.has_message(both).values()), 10, "both have a message")
 
 
 def test_one_of_two_schedulers_leads_and_the_other_takes_over_when_it_is_killed(
