@@ -138,7 +138,7 @@ def spans(farm: Farm, accepted: dict[str, Any]) -> list[tuple[datetime, datetime
 @pytest.mark.parametrize(("overlap", "status"), [("skip", "done"), ("replace", "stopped")])
 def test_containers_of_a_cron_that_may_not_overlap_never_do(farm: Farm, overlap: str, status: str) -> None:
     accepted = farm.post_job("sleep", "4", cron="* * * * * */2", overlap=overlap, stopGrace=1)
-    wait_until(lambda: len(executions(farm, accepted, status)) >= 2, 60, f"two are {status}")
+    wait_until(lambda: len(executions(farm, accepted, status)) >= 2, 120, f"two are {status}")
     post(farm, accepted, "stop")
     over = ("done", "stopped", "expired")
     wait_until(lambda: len(executions(farm, accepted, *over)) == len(executions(farm, accepted)), 30, "all is over")

@@ -229,3 +229,38 @@ def test_a_stop_after_the_first_firing_ends_the_schedule(processes: Farm, wiring
     found = farm.store.executions.page_of_job(job_id, 1, 1000)
     assert {execution.state for execution in found} == {State.STOPPED}
     assert len(found) <= made + 1  # one that was being made is stopped, too
+
+
+@pytest.mark.parametrize("overlap", ["skip", "replace"])
+def test_ticks_that_may_not_overlap_never_do_though_schedulers_are_killed(
+    processes: Farm, wiring: Wiring, overlap: str
+) -> None:
+    farm, dice = wiring.farm, random.Random(11)
+    for name in ("first", "second"):
+        start_scheduler(processes, name)
+    job_ids = [cron(farm, "* * * * * *", overlap=overlap) for _ in range(5)]
+    ended: Counter[str] = Counter()
+    for _ in range(4):
+        kill_at = time.monotonic() + dice.uniform(1, 2.5)
+        while time.monotonic() < kill_at:
+            run_as_a_node_does(farm, job_ids, ended)
+        name = dice.choice(["first", "second"])
+        processes.end(name, signal.SIGKILL)
+        processes.start(name, "scheduler")
+    deadline = time.monotonic() + 60
+    before = ended.copy()
+    while any(ended[job_id] < before[job_id] + 2 for job_id in job_ids):  # they tick on
+        assert time.monotonic() < deadline
+        run_as_a_node_does(farm, job_ids, ended)
+
+
+def run_as_a_node_does(farm: EngineFarm, job_ids: list[str], ended: Counter[str]) -> None:
+    """One step of a node that runs whatever is enqueued: what it finds enqueued begins, what has begun ends."""
+    for job_id in job_ids:
+        under_way = farm.store.executions.in_the_way(job_id, 10)
+        assert len(under_way) <= 1
+        for execution in under_way:
+            if execution.state is State.ENQUEUED:
+                move(farm, execution, State.PULLING, claim=execution.claim + 1, node="one")
+            elif random.random() < 0.3 or execution.stop_requested_at is not None:
+                ended[job_id] += close(farm, execution, Outcome(State.FAILED, Cause.EXIT_CODE)) is not None

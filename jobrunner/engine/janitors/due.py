@@ -19,8 +19,18 @@ def fire_overdue(farm: Farm) -> None:
     after_id = None
     while batch := farm.store.executions.waiting(State.SCHEDULED, before, after_id, BATCH):
         for execution_id in farm.triggers.without_alarm(batch):
-            fire(farm, execution_id)
-            farm.announce(Repaired(execution_id, janitor="due", what="its alarm was lost"))
+            _fire(farm, execution_id)
         after_id = batch[-1]
         if farm.stopping.is_set():
             return
+
+
+def _fire(farm: Farm, execution_id: str) -> None:
+    """Fire it, unless it has been fired since the look: alarms are removed after that, and not before."""
+    execution = farm.store.executions.get(execution_id)
+    if execution is None or execution.state is not State.SCHEDULED:
+        return
+    again_at = fire(farm, execution_id)
+    if again_at is not None:
+        farm.triggers.at(execution_id, again_at)
+    farm.announce(Repaired(execution_id, janitor="due", what="its alarm was lost"))
