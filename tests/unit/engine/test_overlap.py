@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +12,6 @@ from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.ports import Store
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
-from jobrunner.engine.cancel import stop_execution
 from jobrunner.engine.fire import fire
 from jobrunner.engine.janitors.owed import make_owed_retries
 from jobrunner.engine.rerun import rerun
@@ -230,24 +228,3 @@ def test_ticks_never_overlap_and_the_cron_goes_on_whatever_fails_at_any_call(
         if len(trouble.calls) < at:
             return
     raise AssertionError("firing has no end")
-
-
-def test_many_ticks_that_are_fired_by_many_threads_never_overlap(world: World) -> None:
-    world.settings = {"misfire_window_seconds": 3600}
-    first = world.submit(cron="* * * * * *", overlap="skip")
-    most, over = [0], threading.Event()
-
-    def watch() -> None:
-        while not over.is_set():
-            most[0] = max(most[0], len(under_way(world, first)))
-
-    watcher = world.threads.submit(watch)
-    for _ in range(5):
-        world.clock.move(1)
-        waiting = [e for e in world.by_time(first) if e.state is State.SCHEDULED]
-        list(world.threads.map(lambda e: fire(world.farm(), e.id), waiting * 3))
-        for execution in under_way(world, first):
-            stop_execution(world.farm(), execution)
-    over.set()
-    watcher.result(5)
-    assert most[0] <= 1

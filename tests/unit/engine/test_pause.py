@@ -65,6 +65,7 @@ def test_a_paused_cron_starts_nothing_and_goes_on_with_the_next_instant_when_it_
 
 
 def test_an_instant_that_comes_after_the_resumption_runs_though_it_was_made_before_the_pause(world: World) -> None:
+    world.clock.move_to(world.clock.now().replace(second=0) + timedelta(minutes=1))
     first = world.submit(cron="0 * * * *")
     pause_job(world, first)
     world.clock.move(1)
@@ -76,6 +77,7 @@ def test_an_instant_that_comes_after_the_resumption_runs_though_it_was_made_befo
 
 
 def test_pausing_and_resuming_twice_changes_nothing_more(world: World) -> None:
+    world.clock.move_to(world.clock.now().replace(second=0) + timedelta(minutes=1))
     first = world.submit(cron="* * * * *")
     assert resume_job(world, first) is Paused.WAS_NOT_PAUSED
     assert pause_job(world, first) is Paused.PAUSED
