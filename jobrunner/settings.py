@@ -126,6 +126,8 @@ class Settings(BaseModel):
     retry_longest_delay_seconds: Seconds = 3600.0
     retry_jitter: float = Field(0.0, ge=0, le=1)
     usage_interval_seconds: Seconds = 10.0
+    misfire_window_seconds: Annotated[Seconds, Field(le=86400)] = 60.0
+    fire_threads: int = Field(16, ge=1, le=256)
     output_cap_bytes: int = Field(1024**3, ge=1)
     execution_retention_days: Days = 90.0
     output_retention_days: Days = 30.0

@@ -31,6 +31,7 @@ class Job:
     """A definition: what to run, and when. `revision` counts how often it was given a new one.
 
     `caller_address`: the IP address from which this definition came, where it is known.
+    `turn`: the tick that was the last to be let in where ticks may not overlap (`jobrunner.engine.overlap`).
     """
 
     id: str
@@ -43,6 +44,8 @@ class Job:
     stopped_at: datetime | None = None
     caller_address: str | None = None
     api_key_id: str | None = None  # of who defined it
+    paused_at: datetime | None = None
+    turn: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class Execution:
     `claim` counts how often a run has taken hold of it: the fencing token. `times` has the instant of every move.
     `caller_address`: the IP address from which it was asked for; of a tick or another attempt, that of its origin.
     `prune_at`: when it is to be looked at whether its job wants it, or its output, kept any longer.
+    `revision` is that of the job when it was made. `tick_at`: the instant of the job's cron that it stands for.
+    `fired_at`: when the scheduler came to it, if it did not start then. `held`: its job was paused before its time.
     """
 
     id: str
@@ -68,7 +73,11 @@ class Execution:
     container_id: str | None = None
     timeout_seconds: float = 0.0
     stop_grace_seconds: float = 0.0
+    revision: int = 0
+    tick_at: datetime | None = None
     due_at: datetime | None = None
+    fired_at: datetime | None = None
+    held: bool = False
     stop_requested_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -86,6 +95,11 @@ class Execution:
     times: Mapping[State, datetime] = field(default_factory=dict)
     output_deleted_at: datetime | None = None
     prune_at: datetime | None = None
+
+    @property
+    def is_tick(self) -> bool:
+        """Whether it is the first attempt of a tick of its job's cron."""
+        return self.tick_at is not None and self.attempt == 1
 
     @property
     def deadline(self) -> datetime | None:

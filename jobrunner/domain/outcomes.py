@@ -33,6 +33,9 @@ class Cause(StrEnum):
     TIMEOUT = "timeout"
     STOPPED = "stopped"
     EXPIRED = "expired"
+    MISFIRED = "misfired"
+    OVERLAPPED = "overlapped"
+    PAUSED = "paused"
     NODE_LOST = "node_lost"
     CONTAINER_VANISHED = "container_vanished"
     IMAGE_NOT_FOUND = "image_not_found"
@@ -126,6 +129,28 @@ def timed_out_before_start(timeout_seconds: float) -> Outcome:
 def expired(expires_at: datetime) -> Outcome:
     """The outcome of an execution that could not start before its expiration."""
     return Outcome(State.EXPIRED, Cause.EXPIRED, f"did not start before its expiration, {expires_at.isoformat()}")
+
+
+def superseded() -> Outcome:
+    """The outcome of an execution that waited for its time when its job was given a new definition."""
+    return Outcome(State.STOPPED, Cause.STOPPED, "its job was given a new definition before it started")
+
+
+def misfired(due_at: datetime, window_seconds: float) -> Outcome:
+    """The outcome of a tick that nobody was there to fire, and that does not run by its job's misfire policy."""
+    late = f"its time, {due_at.isoformat()}, was missed by more than {window_seconds:g} s"
+    return Outcome(State.EXPIRED, Cause.MISFIRED, f"{late}; it does not run, by the misfire policy of its job")
+
+
+def overlapped(other_id: str) -> Outcome:
+    """The outcome of a tick that did not start because of another execution of its job."""
+    reason = f"did not start, by the overlap policy of its job, because of its execution {other_id}"
+    return Outcome(State.EXPIRED, Cause.OVERLAPPED, reason)
+
+
+def paused() -> Outcome:
+    """The outcome of a tick whose time came while its job was paused."""
+    return Outcome(State.EXPIRED, Cause.PAUSED, "its job was paused when its time came")
 
 
 def node_lost(node: str, silent_seconds: float) -> Outcome:

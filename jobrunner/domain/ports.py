@@ -133,14 +133,32 @@ class JobStore(Protocol):
     def get(self, job_id: str) -> Job | None:
         """The job of this id."""
 
+    def get_all(self, job_ids: Iterable[str]) -> list[Job]:
+        """The jobs of these ids; as many as there are."""
+
     def replace(self, job: Job) -> bool:
-        """Replace the spec of a stored job and note `modified_at`; whether there was one of its id and task."""
+        """Replace the spec of a stored job and note `modified_at`; whether there was one of its id and task.
+
+        It is neither stopped nor paused any more then.
+        """
+
+    def pause(self, job_id: str, at: datetime) -> bool:
+        """Note that the job is paused; False where it was paused already."""
+
+    def resume(self, job_id: str, at: datetime) -> bool:
+        """Note that the job is not paused any more; False where it was not."""
+
+    def take_turn(self, job_id: str, after: str | None, tick_id: str) -> bool:
+        """Have a tick take the turn of the one that had it (None: none had it); False where another was faster."""
 
     def set_stopped(self, job_id: str, at: datetime) -> None:
         """Note that the job was stopped, if it was not before: it starts nothing more by itself."""
 
     def count_execution(self, job_id: str, at: datetime) -> None:
         """Count one more execution of the job, and note when it was last modified."""
+
+    def count_executions(self, job_ids: Iterable[str], at: datetime) -> None:
+        """The same for many jobs, in one step."""
 
     def discount_execution(self, job_id: str) -> None:
         """Count one execution less: it was deleted."""
@@ -158,8 +176,14 @@ class ExecutionStore(Protocol):
     def add(self, execution: Execution) -> bool:
         """Store a new execution, durably; False where its id is there already (it was made before: nothing changes)."""
 
+    def add_all(self, executions: Sequence[Execution]) -> set[str]:
+        """Store many new executions, durably, in one step; the ids of those that were not there already."""
+
     def get(self, execution_id: str) -> Execution | None:
         """The execution of this id."""
+
+    def get_all(self, execution_ids: Iterable[str]) -> list[Execution]:
+        """The executions of these ids; as many as there are."""
 
     def compare_and_set(
         self, execution_id: str, *, states: Iterable[State], claim: int | None, changes: Mapping[str, Any]
@@ -169,6 +193,9 @@ class ExecutionStore(Protocol):
         Returns the execution as it is afterwards, or None where the condition did not hold. A change of `state` also
         records the instant under `times`, from `changes["moved_at"]`.
         """
+
+    def set_all(self, execution_ids: Iterable[str], *, state: State, claim: int, changes: Mapping[str, Any]) -> int:
+        """The same change to each of these whose state and claim are these, in one step; how many those were."""
 
     def note_usage(self, execution_id: str, claim: int, usage: ResourceUsage) -> None:
         """Store what the container of an execution has used up, if its claim is this one and it has not ended."""
@@ -200,7 +227,7 @@ class ExecutionStore(Protocol):
         """The first attempt of a job that waits for its time, the earliest of them."""
 
     def next_scheduled(self, limit: int, *, visible: str | None = None) -> list[Execution]:
-        """The executions that wait for their time, the earliest first; `visible`: as in `page`."""
+        """The executions that wait for their time and are not held, the earliest first; `visible`: as in `page`."""
 
     def count_scheduled(self, *, visible: str | None = None) -> int:
         """How many executions wait for their time; `visible`: as in `page`."""
@@ -211,11 +238,23 @@ class ExecutionStore(Protocol):
     def open_of_job(self, job_id: str, limit: int) -> list[Execution]:
         """The executions of a job that have not ended and that nobody has asked to stop, the oldest first."""
 
+    def scheduled_of_job(
+        self, job_id: str, limit: int, *, held: bool | None = None, below_revision: int | None = None
+    ) -> list[Execution]:
+        """The executions of a job that wait for their time, the earliest first; perhaps only those held, or not held,
+        or made under a revision of the job below this one."""
+
+    def in_the_way(self, job_id: str, limit: int) -> list[Execution]:
+        """The executions of a job that are under way, or are or will be tried again; as they are at one moment."""
+
     def held_by(self, node: str, limit: int) -> list[Execution]:
         """The executions that are pulling or running on a node."""
 
     def waiting(self, state: State, before: datetime, after_id: str | None, limit: int) -> list[str]:
-        """The ids of those that wait in this state, due or enqueued before an instant, in order, after `after_id`."""
+        """The ids of those that wait in this state, due or enqueued before an instant, in order, after `after_id`.
+
+        Those that are held, because their job is paused, are not among them.
+        """
 
     def on_silent_nodes(self, silent: Iterable[str], limit: int) -> list[Execution]:
         """The executions that are pulling or running on one of these nodes."""
@@ -357,6 +396,9 @@ class ExecutionQueue(Protocol):
     def push(self, execution_id: str, *, node: str | None = None) -> str:
         """Put a message for the execution on the shared queue, or on that of one node; returns the message's id."""
 
+    def push_all(self, execution_ids: Iterable[str]) -> None:
+        """Put a message for each of these executions on the shared queue, in one step."""
+
     def withdraw(self, execution_id: str) -> None:
         """Take back the message of an execution that is not to run, if it is still waiting."""
 
@@ -389,8 +431,14 @@ class Triggers(Protocol):
     def at(self, execution_id: str, due_at: datetime) -> None:
         """See to it that the execution is fired at this instant. Best effort; a janitor repairs what is missing."""
 
+    def at_all(self, due: Mapping[str, datetime]) -> None:
+        """The same for many executions, in one step."""
+
     def cancel(self, execution_id: str) -> None:
         """Forget its alarm, if there is one."""
+
+    def without_alarm(self, execution_ids: Sequence[str]) -> list[str]:
+        """Those of these executions that have no alarm."""
 
 
 # ------------------------------------------------------------------------------------------------- notifiers

@@ -11,6 +11,7 @@ import json
 import re
 import shlex
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import (
@@ -25,6 +26,7 @@ from pydantic import (
 
 from jobrunner.domain.hooks import Moment, Notify, Secret, Webhook, Webhooks
 from jobrunner.domain.images import PullPolicy, parse_image
+from jobrunner.domain.misfire import Misfire
 from jobrunner.domain.retention import Retention
 from jobrunner.domain.retry import RetryPolicy
 from jobrunner.domain.schedules import check_cron, check_timezone, parse_duration, parse_instant
@@ -104,6 +106,14 @@ Command = Annotated[str | tuple[str, ...], BeforeValidator(_command)]
 UnixSeconds = Annotated[float, Number, AfterValidator(_instant)]
 
 
+class Overlap(StrEnum):
+    """What a tick does while an earlier execution of its job is not over: start too, give way, or take its place."""
+
+    ALLOW = "allow"
+    SKIP = "skip"
+    REPLACE = "replace"
+
+
 class JobSpec(Specification):
     """What one execution needs to run, as the caller gave it, checked."""
 
@@ -129,6 +139,9 @@ class JobSpec(Specification):
     start_at: UnixSeconds | None = None
     cron: Annotated[Text, AfterValidator(check_cron)] | None = None
     timezone: Annotated[Text, AfterValidator(check_timezone)] = "UTC"
+    misfire: Misfire | None = None
+    overlap: Overlap = Overlap.ALLOW
+    jitter_seconds: Annotated[WholeNumber, Field(ge=0, le=3600)] = 0
     additional_dns_entries: Annotated[
         dict[Annotated[str, AfterValidator(_host_name)], Annotated[Text, AfterValidator(_address)]],
         Field(max_length=100),
@@ -146,6 +159,18 @@ class JobSpec(Specification):
         if policy is not None and info.data.get("retries") == 0:
             raise ValueError("is of no use without retries: give `retries` too, 1 or more")
         return policy
+
+    @field_validator("misfire", "overlap", "jitter_seconds")
+    @classmethod
+    def _only_of_a_cron(cls, value: Any, given: ValidationInfo) -> Any:
+        if "cron" in given.data and given.data["cron"] is None:
+            raise ValueError("can be given only with cron")
+        return value
+
+    @property
+    def missed(self) -> Misfire:
+        """What becomes of the ticks of its cron that were missed."""
+        return self.misfire or Misfire()
 
     @model_validator(mode="after")
     def _one_start(self) -> JobSpec:

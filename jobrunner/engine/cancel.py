@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -48,9 +47,9 @@ def stop_execution(farm: Farm, execution: Execution) -> Stopped:
     A cron goes on without the one tick that is stopped: the next one is made first, as when a tick is fired.
     One that has failed, and waits to be tried again, is not.
     """
-    if execution.state is State.SCHEDULED and execution.spec.cron and execution.attempt == 1:
+    if execution.state is State.SCHEDULED and execution.is_tick:
         make_next_tick(farm, execution)
-    stopped = _stop(farm, execution)
+    stopped = stop_alone(farm, execution)
     if stopped is Stopped.ALREADY_OVER and _stop_next_attempt(farm, execution):
         return Stopped.NEXT_ATTEMPT
     return stopped
@@ -64,10 +63,11 @@ def _stop_next_attempt(farm: Farm, execution: Execution) -> bool:
     following = farm.store.executions.get(retry_id(execution.id))
     if following is None or following.state is not State.SCHEDULED:
         return False
-    return _stop(farm, following) is Stopped.BEFORE_START
+    return stop_alone(farm, following) is Stopped.BEFORE_START
 
 
-def _stop(farm: Farm, execution: Execution, *, tell_redis: bool = True) -> Stopped:
+def stop_alone(farm: Farm, execution: Execution, *, tell_redis: bool = True) -> Stopped:
+    """Stop one execution; the tick that follows it is not made, and the attempt that follows it goes on."""
     wished = farm.store.executions.compare_and_set(
         execution.id,
         states=OPEN,
@@ -93,21 +93,16 @@ def stop_job(farm: Farm, job: Job) -> StoppedJob:
     redis_answers = _redis_answers(farm, job)
     counts: Counter[Stopped] = Counter()
     while open_now := farm.store.executions.open_of_job(job.id, BATCH):
-        counts.update(_stop(farm, execution, tell_redis=redis_answers) for execution in open_now)
+        counts.update(stop_alone(farm, execution, tell_redis=redis_answers) for execution in open_now)
     return StoppedJob(job.stopped_at is not None, counts[Stopped.BEFORE_START], counts[Stopped.STOPPING])
 
 
-def waiting_of_job(farm: Farm, job: Job) -> list[Execution]:
-    """The executions of a job that wait for their time, at most BATCH."""
-    return [e for e in farm.store.executions.open_of_job(job.id, BATCH) if e.state is State.SCHEDULED]
-
-
-def withdraw(farm: Farm, waiting: Iterable[Execution]) -> None:
-    """Stop executions for good, without making the tick that follows; those that are under way by now go on."""
-    for execution in waiting:
-        current = farm.store.executions.get(execution.id)
-        if current is not None and current.state is State.SCHEDULED:
-            _stop(farm, current)
+def withdraw_superseded(farm: Farm, job: Job) -> None:
+    """Stop what waits for its time under an earlier definition of the job; what is under way by now goes on."""
+    while old := farm.store.executions.scheduled_of_job(job.id, BATCH, below_revision=job.revision):
+        for execution in old:
+            close(farm, execution, outcomes.superseded())
+            _forget_message(farm, execution)
 
 
 def _redis_answers(farm: Farm, job: Job) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from jobrunner.domain.aftermath import deliveries_owed
-from jobrunner.domain.executions import Execution
+from jobrunner.domain.executions import Execution, Job
 from jobrunner.domain.identifiers import retry_id
 from jobrunner.domain.outcomes import Outcome
 from jobrunner.domain.retry import retry_due_at, wants_retry
@@ -38,7 +38,9 @@ def close(farm: Farm, execution: Execution, outcome: Outcome) -> Execution | Non
         started_at=outcome.started_at or execution.started_at,
         finished_at=finished_at,
         owes_retry=tried_again,
-        owed_deliveries=and_owed(execution, deliveries_owed(execution, outcome.state, tried_again=tried_again)),
+        owed_deliveries=and_owed(
+            execution, deliveries_owed(execution, outcome.state, tried_again=tried_again, cause=outcome.cause)
+        ),
         **sampled,
         **({"prune_at": look_at} if look_at else {}),
     )
@@ -50,13 +52,15 @@ def close(farm: Farm, execution: Execution, outcome: Outcome) -> Execution | Non
 
 
 def make_retry(farm: Farm, ended: Execution) -> None:
-    """Make the attempt that an ended execution owes, unless it or its job was stopped. Doing it twice makes one.
+    """Make the attempt that an ended execution owes, unless it or its job was stopped, or the job was defined anew.
+
+    Doing it twice makes one.
 
     Where it is not made, this attempt was the last one: then its end is told.
     """
     changes: dict[str, Any] = {"owes_retry": False}
     job = farm.store.jobs.get(ended.job_id)
-    if job is not None and job.stopped_at is None and ended.stop_requested_at is None:
+    if job is not None and _is_tried_again(job, ended):
         retry = next_attempt(farm, ended)
         if farm.store.executions.add(retry):
             farm.store.jobs.count_execution(job.id, retry.created_at)
@@ -67,6 +71,11 @@ def make_retry(farm: Farm, ended: Execution) -> None:
     settled = farm.store.executions.compare_and_set(ended.id, states=[ended.state], claim=None, changes=changes)
     if settled is not None:
         notify_if_possible(farm, settled)
+
+
+def _is_tried_again(job: Job, ended: Execution) -> bool:
+    was_stopped = job.stopped_at is not None or ended.stop_requested_at is not None
+    return not was_stopped and job.revision == ended.revision
 
 
 def next_attempt(farm: Farm, ended: Execution) -> Execution:
@@ -82,6 +91,8 @@ def next_attempt(farm: Farm, ended: Execution) -> Execution:
         timeout_seconds=ended.timeout_seconds,
         stop_grace_seconds=ended.stop_grace_seconds,
         caller_address=ended.caller_address,
+        revision=ended.revision,
+        tick_at=ended.tick_at,
         times={State.SCHEDULED: now},
     )
     ended_at = ended.finished_at or now

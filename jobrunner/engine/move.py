@@ -1,13 +1,31 @@
-"""The one function that changes the state of an execution."""
+"""The only place where the state of an execution changes: one at a time, or many in one step."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from jobrunner.domain.events import Moved
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.states import State, may_move
 from jobrunner.engine.farm import Farm
+
+
+def move_all(farm: Farm, executions: Sequence[Execution], target: State) -> bool:
+    """Move executions of the same state and claim to `target` in one step, each if it is still as we know it.
+
+    Whether all of them were moved. If not, nobody knows which of them were: read them again.
+    """
+    origin, claim = executions[0].state, executions[0].claim
+    if not may_move(origin, target) or any((e.state, e.claim) != (origin, claim) for e in executions):
+        raise ValueError(f"these executions do not move from {origin} to {target} together")
+    changes = {"state": target, "moved_at": farm.clock.now()}
+    ids = [execution.id for execution in executions]
+    if farm.store.executions.set_all(ids, state=origin, claim=claim, changes=changes) != len(ids):
+        return False
+    for execution_id in ids:
+        farm.announce(Moved(execution_id, origin, target))
+    return True
 
 
 def move(farm: Farm, execution: Execution, target: State, **changes: Any) -> Execution | None:

@@ -149,7 +149,7 @@ def executions_of_job(farm: Farm, job: Job, page: int) -> tuple[list[Execution],
 
 def next_times(farm: Farm, job: Job) -> list[datetime]:
     """When the job starts by itself: the next NEXT_TIMES of its cron, or the one time that it still waits for."""
-    if job.stopped_at is not None:
+    if job.stopped_at is not None or job.paused_at is not None:
         return []
     if job.spec.cron is not None:
         return next_instants(job.spec, farm.clock.now(), NEXT_TIMES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from jobrunner.domain.events import Trouble
 from jobrunner.domain.executions import Execution
 from jobrunner.engine.farm import Farm
@@ -16,6 +18,14 @@ def send(farm: Farm, execution_id: str) -> None:
         farm.announce(Trouble(execution_id, "send", str(error)))
 
 
+def send_all(farm: Farm, execution_ids: Sequence[str]) -> None:
+    """The same for many, in one step."""
+    try:
+        farm.queue.push_all(execution_ids)
+    except QueueUnavailable as error:
+        farm.announce(Trouble(None, "send", str(error)))
+
+
 def set_alarm(farm: Farm, execution: Execution) -> None:
     """Have a scheduled execution fired at its time."""
     assert execution.due_at is not None
@@ -23,3 +33,11 @@ def set_alarm(farm: Farm, execution: Execution) -> None:
         farm.triggers.at(execution.id, execution.due_at)
     except QueueUnavailable as error:
         farm.announce(Trouble(execution.id, "set alarm", str(error)))
+
+
+def set_alarms(farm: Farm, executions: Sequence[Execution]) -> None:
+    """The same for many, in one step."""
+    try:
+        farm.triggers.at_all({e.id: e.due_at for e in executions if e.due_at is not None})
+    except QueueUnavailable as error:
+        farm.announce(Trouble(None, "set alarm", str(error)))

@@ -9,9 +9,9 @@ from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.schedules import due_at
 from jobrunner.domain.specs import JobSpec
 from jobrunner.engine.admission import admission
-from jobrunner.engine.cancel import waiting_of_job, withdraw
+from jobrunner.engine.cancel import withdraw_superseded
 from jobrunner.engine.farm import Farm
-from jobrunner.engine.make import make_execution
+from jobrunner.engine.make import make_execution, make_tick
 from jobrunner.engine.notify import check_can_notify
 from jobrunner.engine.send import send, set_alarm
 from jobrunner.errors import Conflict
@@ -83,16 +83,16 @@ def _redefine(farm: Farm, stored: Job, spec: JobSpec, caller_address: str | None
         modified_at=now,
         revision=stored.revision + 1,
         stopped_at=None,
+        paused_at=None,
         caller_address=caller_address,
         api_key_id=farm.caller.key_id,
     )
-    superseded = waiting_of_job(farm, stored)
     farm.store.jobs.replace(job)
     farm.store.tasks.touch(job.task_id, now)
     farm.store.jobs.count_execution(job.id, now)
     execution = _start(farm, job)
-    # Last: a crash before this leaves an old tick too many, and not a cron without a next one.
-    withdraw(farm, superseded)
+    # What is made under the old definition after this look is found out when it is fired (engine.fire).
+    withdraw_superseded(farm, job)
     return Accepted(job, execution)
 
 
@@ -103,7 +103,7 @@ def _start(farm: Farm, job: Job) -> Execution:
     """
     now = farm.clock.now()
     due = due_at(job.spec, now)
-    execution = make_execution(farm, job, now, due)
+    execution = make_execution(farm, job, now, due) if job.spec.cron is None else make_tick(farm, job, due or now)
     farm.store.executions.add(execution)
     if due is None:
         send(farm, execution.id)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from redis import Redis
+from redis.client import Pipeline
 from rq import Queue
 from rq.command import send_command
 from rq.job import Job
@@ -33,22 +36,32 @@ class RqQueue:
         with translating_errors(), self._redis.pipeline() as pipeline:
             if node is not None:
                 self._redis.lrem(queue.key, 0, execution_id)  # a node may be told again what it has been told
-            job = queue.enqueue_call(
-                names.RUN_EXECUTION,
-                args=(execution_id,),
-                job_id=execution_id,
-                timeout=NO_TIMEOUT,
-                result_ttl=RESULT_SECONDS,
-                failure_ttl=FAILURE_SECONDS,
-                description=f"execution {execution_id}",
-                pipeline=pipeline,
-            )
-            pipeline.hdel(job.key, names.TAKEN_BY, names.TAKEN_AT)
-            pipeline.persist(job.key)  # an earlier message of the same id may be about to be forgotten
-            pipeline.lrem(queue.intermediate_queue_key, 0, execution_id)
-            pipeline.publish(names.wake_channel(self._farm_id), "")
+            self._put(pipeline, queue, execution_id)
             pipeline.execute()
         return execution_id
+
+    def push_all(self, execution_ids: Iterable[str]) -> None:
+        """Put a message for each on the shared queue, all in one transaction."""
+        with translating_errors(), self._redis.pipeline() as pipeline:
+            for execution_id in execution_ids:
+                self._put(pipeline, self._shared, execution_id)
+            pipeline.execute()
+
+    def _put(self, pipeline: Pipeline, queue: Queue, execution_id: str) -> None:
+        job = queue.enqueue_call(
+            names.RUN_EXECUTION,
+            args=(execution_id,),
+            job_id=execution_id,
+            timeout=NO_TIMEOUT,
+            result_ttl=RESULT_SECONDS,
+            failure_ttl=FAILURE_SECONDS,
+            description=f"execution {execution_id}",
+            pipeline=pipeline,
+        )
+        pipeline.hdel(job.key, names.TAKEN_BY, names.TAKEN_AT)
+        pipeline.persist(job.key)  # an earlier message of the same id may be about to be forgotten
+        pipeline.lrem(queue.intermediate_queue_key, 0, execution_id)
+        pipeline.publish(names.wake_channel(self._farm_id), "")
 
     def withdraw(self, execution_id: str) -> None:
         """Take back the message of an execution that is not to run, if it is still waiting."""

@@ -1,30 +1,24 @@
 """The alarm clock of the farm, in rq-scheduler: at its time, an execution is fired.
 
 What rq-scheduler 0.14 does between reading an entry and removing it is not safe against a kill -9 nor against two
-schedulers. So only its records are used (a job hash, and its place in a sorted set); the pass over what is due is
-here: fire, which is idempotent, then remove. MongoDB has the truth, and a janitor fires what has no alarm.
+schedulers. So only its records are used (a job hash, and its place in a sorted set). What rings is fired, which is
+idempotent, and only then is its alarm removed (jobrunner.worker.ringing). MongoDB has the truth, and a janitor fires
+what has no alarm.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
-import structlog
 from redis import Redis
 from rq.job import Job
 from rq.scripts import acquire_or_refresh_lock, release_lock
 from rq_scheduler import Scheduler
 
-from jobrunner.errors import ServiceUnavailable
 from jobrunner.queueing import names
 from jobrunner.queueing.connection import translating_errors
-
-BATCH = 200
-NEARLY_A_SECOND = timedelta(microseconds=999_999)
-
-log = structlog.get_logger(__name__)
 
 
 class RqTriggers:
@@ -34,56 +28,53 @@ class RqTriggers:
         self._redis = connection
         self._key = names.alarms_key(farm_id)
         self._scheduler = Scheduler(names.shared_queue(farm_id), connection=connection)
-        self._scheduler.scheduled_jobs_key = self._key
 
     def at(self, execution_id: str, due_at: datetime) -> None:
-        """See to it that the execution is fired at this instant, and not before.
+        """See to it that the execution is fired at this instant, and not before."""
+        self.at_all({execution_id: due_at})
 
-        rq-scheduler cuts times to whole seconds. So its own time is a little late; then comes the exact one.
+    def at_all(self, due: Mapping[str, datetime]) -> None:
+        """The same for many, in one step.
+
+        The records are those of rq-scheduler's enqueue_at, which takes a step each, and cuts times to whole seconds.
         """
-        alarm = names.alarm(execution_id)
-        with translating_errors():
-            self._scheduler.enqueue_at(
-                due_at + NEARLY_A_SECOND, names.RUN_EXECUTION, execution_id, job_id=alarm, timeout=60
-            )
-            self._redis.zadd(self._key, {alarm: due_at.timestamp()}, xx=True)
+        with translating_errors(), self._redis.pipeline() as pipeline:
+            for execution_id, due_at in due.items():
+                alarm = self._scheduler._create_job(
+                    names.RUN_EXECUTION, args=(execution_id,), id=names.alarm(execution_id), timeout=60, commit=False
+                )
+                alarm.save(pipeline=pipeline)
+                pipeline.zadd(self._key, {alarm.id: due_at.timestamp()})
+            pipeline.execute()
 
     def cancel(self, execution_id: str) -> None:
         """Forget its alarm, if there is one."""
-        self._remove(names.alarm(execution_id))
+        self.settle({execution_id: None})
 
-    def ring(self, fire: Callable[[str], None], keep_on: Callable[[], bool]) -> int:
-        """Fire all that is due, a batch at a time, while `keep_on()`; how many those were.
-
-        An alarm is removed once its execution was fired without an error; one that fails rings again at the next pass,
-        and keeps no other from ringing. Raises ServiceUnavailable, of what `fire` needs too: then all ring again.
-        """
-        rung = 0
-        failed: set[str] = set()
-        while due := [alarm for alarm in self._due(BATCH + len(failed)) if alarm not in failed]:
-            for alarm in due:
-                if not keep_on():
-                    return rung
-                try:
-                    fire(alarm.removeprefix(names.alarm("")))
-                except ServiceUnavailable:
-                    raise
-                except Exception:
-                    log.exception("alarm_failed", alarm=alarm)
-                    failed.add(alarm)
-                else:
-                    self._remove(alarm)
-                    rung += 1
-        return rung
-
-    def _due(self, limit: int) -> list[str]:
+    def without_alarm(self, execution_ids: Sequence[str]) -> list[str]:
+        """Those of these executions that have no alarm."""
+        if not execution_ids:
+            return []
         with translating_errors():
-            return [alarm.decode() for alarm in self._redis.zrangebyscore(self._key, 0, time.time(), 0, limit)]
+            due = self._redis.zmscore(self._key, [names.alarm(execution_id) for execution_id in execution_ids])
+        return [execution_id for execution_id, at in zip(execution_ids, due, strict=True) if at is None]
 
-    def _remove(self, alarm: str) -> None:
+    def due(self, limit: int) -> list[str]:
+        """The executions whose alarms are to ring now, the longest due first."""
+        with translating_errors():
+            alarms = self._redis.zrangebyscore(self._key, 0, time.time(), 0, limit)
+        return [alarm.decode().removeprefix(names.alarm("")) for alarm in alarms]
+
+    def settle(self, fired: Mapping[str, datetime | None]) -> None:
+        """Remove the alarms of executions that were fired; those that are to ring again ring at that time."""
         with translating_errors(), self._redis.pipeline() as pipeline:
-            pipeline.zrem(self._key, alarm)
-            pipeline.delete(Job.key_for(alarm))
+            for execution_id, again_at in fired.items():
+                alarm = names.alarm(execution_id)
+                if again_at is None:
+                    pipeline.zrem(self._key, alarm)
+                    pipeline.delete(Job.key_for(alarm))
+                else:
+                    pipeline.zadd(self._key, {alarm: again_at.timestamp()}, xx=True)
             pipeline.execute()
 
 

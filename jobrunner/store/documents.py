@@ -53,6 +53,8 @@ class JobDocument(Document):
     stopped_at = DateTimeField()
     caller_address = StringField()
     api_key_id = StringField()
+    paused_at = DateTimeField()
+    turn = StringField()
 
     meta = {  # noqa: RUF012
         "collection": "jobs",
@@ -99,7 +101,11 @@ class ExecutionDocument(Document):
     container_id = StringField()
     timeout_seconds = FloatField()
     stop_grace_seconds = FloatField()
+    revision = IntField(default=0)
+    tick_at = DateTimeField()
     due_at = DateTimeField()
+    fired_at = DateTimeField()
+    held = BooleanField(default=False)
     stop_requested_at = DateTimeField()
     started_at = DateTimeField()
     finished_at = DateTimeField()
@@ -123,7 +129,7 @@ class ExecutionDocument(Document):
         "auto_create_index": False,
         "indexes": [
             ("job_id", "-created_at", "-id"),  # page_of_job, page of one job, last_of_job, was_followed
-            ("job_id", "state", "created_at", "id"),  # open_of_job, ended_of_job
+            ("job_id", "state", "created_at", "id"),  # open_of_job, ended_of_job, in_the_way
             ("state", "id"),  # waiting, count_scheduled
             ("state", "-created_at", "-id"),  # page by state
             ("-created_at", "-id"),  # page of all
@@ -132,10 +138,11 @@ class ExecutionDocument(Document):
                 "fields": ["node", "-created_at", "-id"],
                 "partialFilterExpression": {"node": {"$exists": True}},
             },
-            {"fields": ["job_id", "due_at", "id"], "partialFilterExpression": {"state": "scheduled"}},  # next_of_job
+            {"fields": ["job_id", "due_at", "id"], "partialFilterExpression": {"state": "scheduled"}},  # *_of_job
             {"fields": ["due_at", "id"], "partialFilterExpression": {"state": "scheduled"}},  # next_scheduled
             ("node", "state"),  # held_by, on_silent_nodes, stop_wishes
             {"fields": ["owes_retry"], "partialFilterExpression": {"owes_retry": True}},  # owing_retry
+            {"fields": ["job_id", "owes_retry"], "partialFilterExpression": {"owes_retry": True}},  # in_the_way
             {"fields": ["owed_deliveries.id"], "sparse": True},  # owing_deliveries
             {  # ended
                 "fields": ["finished_at", "id"],

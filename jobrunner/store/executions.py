@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from dataclasses import fields as fields_of
 from datetime import datetime
 from typing import Any
 
 from mongoengine import NotUniqueError, Q, QuerySet
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from jobrunner.domain.executions import EndedExecution, Execution
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import ON_A_NODE, TERMINAL, State
 from jobrunner.domain.usage import ResourceUsage
+from jobrunner.errors import StoreUnavailable
 from jobrunner.store.deliveries import owed_delivery, owed_documents
 from jobrunner.store.documents import ExecutionDocument, UsageDocument
 from jobrunner.store.errors import translating_errors
 from jobrunner.store.tasks import SOON_ENOUGH
 from jobrunner.store.visibility import of_visible_tasks
 
+DUPLICATE_KEY = 11000
+
 _OWN_FIELDS = ("spec", "state", "cause", "times", "owed_deliveries", "usage")
 _PLAIN_FIELDS = tuple(name for name in ExecutionDocument._fields if name not in _OWN_FIELDS)
 _OPEN = [state.value for state in State if state not in TERMINAL]
 _ENDED = [state.value for state in TERMINAL]
 _OF_ENDED = tuple(field.name for field in fields_of(EndedExecution))
-_AT_WORK = [state.value for state in State if state not in TERMINAL and state is not State.SCHEDULED]
+_UNDER_WAY = [state for state in _OPEN if state != State.SCHEDULED.value]
 _HELD = [state.value for state in ON_A_NODE]
 
 
@@ -43,9 +46,25 @@ class MongoExecutions:
             return False
         return True
 
+    def add_all(self, executions: Sequence[Execution]) -> set[str]:
+        """Store many new executions, durably, in one step; the ids of those that were not there already."""
+        documents = [_document(execution).to_mongo() for execution in executions]
+        there: set[int] = set()
+        try:
+            with translating_errors():
+                ExecutionDocument._get_collection().insert_many(documents, ordered=False)
+        except StoreUnavailable as error:
+            there = _duplicates(error)
+        return {execution.id for index, execution in enumerate(executions) if index not in there}
+
     def get(self, execution_id: str) -> Execution | None:
         """The execution of this id."""
         return _first(ExecutionDocument.objects(id=execution_id))
+
+    def get_all(self, execution_ids: Iterable[str]) -> list[Execution]:
+        """The executions of these ids; as many as there are."""
+        with translating_errors():
+            return [_execution(document) for document in ExecutionDocument.objects(id__in=list(execution_ids))]
 
     def compare_and_set(
         self, execution_id: str, *, states: Iterable[State], claim: int | None, changes: Mapping[str, Any]
@@ -57,6 +76,12 @@ class MongoExecutions:
         with translating_errors():
             document = ExecutionDocument.objects(**expected).modify(new=True, **_update(changes))
         return _execution(document) if document else None
+
+    def set_all(self, execution_ids: Iterable[str], *, state: State, claim: int, changes: Mapping[str, Any]) -> int:
+        """The same change to each of these whose state and claim are these; how many those were."""
+        expected = ExecutionDocument.objects(id__in=list(execution_ids), state=state.value, claim=claim)
+        with translating_errors():
+            return int(expected.update(**_update(changes)))
 
     def note_usage(self, execution_id: str, claim: int, usage: ResourceUsage) -> None:
         """Store a sample, if the claim is the newest and the execution has not ended. It need not be durable."""
@@ -105,7 +130,8 @@ class MongoExecutions:
 
     def next_scheduled(self, limit: int, *, visible: str | None = None) -> list[Execution]:
         """The executions that wait for their time, the earliest first."""
-        return _list(_visible(visible)(state=State.SCHEDULED.value).order_by("due_at", "id"), limit)
+        waiting = _visible(visible)(state=State.SCHEDULED.value, held__ne=True)
+        return _list(waiting.order_by("due_at", "id"), limit)
 
     def count_scheduled(self, *, visible: str | None = None) -> int:
         """How many executions wait for their time."""
@@ -115,7 +141,7 @@ class MongoExecutions:
 
     def count_at_work(self, api_key_id: str, limit: int) -> int:
         """How many executions that a key has made wait in a queue or run; counted up to `limit`."""
-        query = ExecutionDocument.objects(api_key_id=api_key_id, state__in=_AT_WORK)
+        query = ExecutionDocument.objects(api_key_id=api_key_id, state__in=_UNDER_WAY)
         with translating_errors():
             return int(query.limit(limit).count(with_limit_and_skip=True))
 
@@ -124,13 +150,30 @@ class MongoExecutions:
         query = ExecutionDocument.objects(job_id=job_id, state__in=_OPEN, stop_requested_at=None)
         return _list(query.order_by("created_at", "id"), limit)
 
+    def scheduled_of_job(
+        self, job_id: str, limit: int, *, held: bool | None = None, below_revision: int | None = None
+    ) -> list[Execution]:
+        """The executions of a job that wait for their time, the earliest first."""
+        wanted = {"held": held, "revision__lt": below_revision}
+        query = {name: value for name, value in wanted.items() if value is not None}
+        found = ExecutionDocument.objects(job_id=job_id, state=State.SCHEDULED.value, **query)
+        return _list(found.order_by("due_at", "id"), limit)
+
+    def in_the_way(self, job_id: str, limit: int) -> list[Execution]:
+        """The executions of a job that are under way or still to be tried again: all that is open but first attempts
+        which wait for their time. One query, so that an attempt and its retry cannot both be overlooked."""
+        under_way = Q(state__in=_UNDER_WAY) | Q(state=State.SCHEDULED.value, attempt__gt=1) | Q(owes_retry=True)
+        return _list(ExecutionDocument.objects(Q(job_id=job_id) & under_way).order_by("created_at", "id"), limit)
+
     def held_by(self, node: str, limit: int) -> list[Execution]:
         """The executions that are pulling or running on a node."""
         return _list(ExecutionDocument.objects(node=node, state__in=_HELD).order_by("id"), limit)
 
     def waiting(self, state: State, before: datetime, after_id: str | None, limit: int) -> list[str]:
         """The ids of those that wait in this state, due or enqueued before an instant, in order, after `after_id`."""
-        since = {"due_at__lte": before} if state is State.SCHEDULED else {f"times__{state}__lte": before}
+        since = (
+            {"due_at__lte": before, "held__ne": True} if state is State.SCHEDULED else {f"times__{state}__lte": before}
+        )
         query = ExecutionDocument.objects(state=state.value, **since)
         if after_id is not None:
             query = query.filter(id__gt=after_id)
@@ -199,6 +242,15 @@ class MongoExecutions:
 def _visible(visible: str | None) -> QuerySet:
     with translating_errors():
         return ExecutionDocument.objects(__raw__=of_visible_tasks(visible))
+
+
+def _duplicates(error: StoreUnavailable) -> set[int]:
+    """Which documents of an insertion were there already. Raises the error again where it is about anything else."""
+    cause = error.__cause__
+    faults = cause.details["writeErrors"] if isinstance(cause, BulkWriteError) and cause.details else []
+    if not faults or any(fault["code"] != DUPLICATE_KEY for fault in faults):
+        raise error
+    return {fault["index"] for fault in faults}
 
 
 def _update(changes: Mapping[str, Any]) -> dict[str, Any]:

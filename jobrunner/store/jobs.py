@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from mongoengine import NotUniqueError, Q
@@ -42,6 +43,11 @@ class MongoJobs:
             document = JobDocument.objects(id=job_id).first()
         return _job(document) if document else None
 
+    def get_all(self, job_ids: Iterable[str]) -> list[Job]:
+        """The jobs of these ids; as many as there are."""
+        with translating_errors():
+            return [_job(document) for document in JobDocument.objects(id__in=list(job_ids))]
+
     def replace(self, job: Job) -> bool:
         """Give a stored job a new spec, which came from elsewhere; it is no longer stopped. False: no such job."""
         with translating_errors():
@@ -53,8 +59,30 @@ class MongoJobs:
                     set__caller_address=job.caller_address,
                     set__api_key_id=job.api_key_id,
                     unset__stopped_at=True,
+                    unset__paused_at=True,
                 )
             )
+
+    def pause(self, job_id: str, at: datetime) -> bool:
+        """Note that the job is paused; False where it was paused already."""
+        with translating_errors():
+            return bool(
+                JobDocument.objects(id=job_id, paused_at=None).update_one(set__paused_at=at, set__modified_at=at)
+            )
+
+    def resume(self, job_id: str, at: datetime) -> bool:
+        """Note that the job is not paused any more; False where it was not."""
+        with translating_errors():
+            return bool(
+                JobDocument.objects(id=job_id, paused_at__ne=None).update_one(
+                    unset__paused_at=True, set__modified_at=at
+                )
+            )
+
+    def take_turn(self, job_id: str, after: str | None, tick_id: str) -> bool:
+        """Have a tick follow the one that had the turn; False where another one was faster."""
+        with translating_errors():
+            return bool(JobDocument.objects(id=job_id, turn=after).update_one(set__turn=tick_id))
 
     def set_stopped(self, job_id: str, at: datetime) -> None:
         """Note that the job was stopped, if it was not before."""
@@ -63,8 +91,12 @@ class MongoJobs:
 
     def count_execution(self, job_id: str, at: datetime) -> None:
         """Count one more execution of the job, and note when it was last modified."""
+        self.count_executions([job_id], at)
+
+    def count_executions(self, job_ids: Iterable[str], at: datetime) -> None:
+        """The same for many jobs, in one step."""
         with translating_errors():
-            JobDocument.objects(id=job_id).update_one(
+            JobDocument.objects(id__in=list(job_ids)).update(
                 inc__executions_count=1, set__modified_at=at, write_concern=SOON_ENOUGH
             )
 
@@ -101,4 +133,6 @@ def _job(document: JobDocument) -> Job:
         stopped_at=document.stopped_at,
         caller_address=document.caller_address,
         api_key_id=document.api_key_id,
+        paused_at=document.paused_at,
+        turn=document.turn,
     )

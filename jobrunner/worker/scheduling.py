@@ -16,6 +16,7 @@ from jobrunner.engine.deliver import Deliverer
 from jobrunner.engine.duty import Duty
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.fire import fire
+from jobrunner.engine.fire_together import fire_together
 from jobrunner.engine.janitors.due import fire_overdue
 from jobrunner.engine.janitors.owed import make_owed_retries
 from jobrunner.engine.janitors.prune import Prune
@@ -23,6 +24,7 @@ from jobrunner.engine.janitors.requeue import requeue
 from jobrunner.engine.janitors.rescue import Rescue
 from jobrunner.engine.janitors.unsent import make_owed_deliveries
 from jobrunner.errors import QueueUnavailable
+from jobrunner.queueing.ringing import Ringer
 from jobrunner.queueing.rq_schedule import Leadership
 from jobrunner.wiring import Wiring
 
@@ -39,6 +41,12 @@ class SchedulerService:
         self._wiring, self._farm = wiring, wiring.farm
         self._leadership = Leadership(wiring.redis, wiring.farm_id, f"{platform.node()}-{os.getpid()}")
         self._deliverer = Deliverer(self._farm, wiring.notifiers())
+        self._ringer = Ringer(
+            wiring.triggers,
+            lambda execution_id: fire(self._farm, execution_id),
+            wiring.settings.fire_threads,
+            lambda execution_ids: fire_together(self._farm, execution_ids),
+        )
         self._leads = False
 
     def run(self) -> None:
@@ -93,10 +101,7 @@ class SchedulerService:
 
     def _ring(self) -> None:
         if self._leads:
-            self._wiring.triggers.ring(
-                lambda execution_id: fire(self._farm, execution_id),
-                keep_on=lambda: self._leads and not self._farm.stopping.is_set(),
-            )
+            self._ringer.ring(keep_on=lambda: self._leads and not self._farm.stopping.is_set())
 
     def _hear_deliveries(self) -> None:
         self._wiring.delivery_bell.listen(self._deliverer.wake, self._farm.stopping)

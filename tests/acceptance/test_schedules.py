@@ -94,3 +94,62 @@ def test_a_new_definition_takes_the_place_of_the_old_schedule(farm: Farm) -> Non
     farm.wait_for_status(answer.json(), "done")
     assert [e["status"] for e in executions(farm, accepted)] == ["stopped", "done"]
     assert farm.output(answer.json(), "stdout") == b"new\n"
+
+
+def post(farm: Farm, accepted: dict[str, Any], verb: str) -> tuple[int, dict[str, Any]]:
+    answer = farm.http.post(f"{accepted['jobUrl'].rstrip('/')}/{verb}/", timeout=10)
+    return answer.status_code, answer.json()
+
+
+def test_a_paused_cron_starts_nothing_until_it_is_resumed(farm: Farm) -> None:
+    accepted = farm.post_job("true", cron="* * * * * */2")
+    reference = {key: accepted[key] for key in ("jobId", "jobUrl", "taskId", "taskUrl")}
+    wait_until(lambda: executions(farm, accepted, "done"), 30, "one is done")
+    assert post(farm, accepted, "pause") == (200, {**reference, "schedule": "paused"})
+    assert post(farm, accepted, "pause") == (200, {**reference, "schedule": "was paused already"})
+    paused = job_of(farm, accepted)
+    assert paused["pausedAt"] is not None
+    assert paused["nextTimes"] == []
+    started = len([e for e in executions(farm, accepted) if e["status"] not in ("scheduled", "expired")])
+    time.sleep(4)  # twice its interval
+    assert len([e for e in executions(farm, accepted) if e["status"] not in ("scheduled", "expired")]) == started
+    assert post(farm, accepted, "resume") == (200, {**reference, "schedule": "resumed"})
+    assert post(farm, accepted, "resume") == (200, {**reference, "schedule": "was not paused"})
+    assert len(job_of(farm, accepted)["nextTimes"]) == 5
+    wait_until(lambda: len(executions(farm, accepted, "done")) > started, 30, "it has started again")
+    post(farm, accepted, "stop")
+    status, answer = post(farm, accepted, "pause")
+    assert (status, answer["errors"][0]["reason"]) == (409, "was stopped: its schedule has ended")
+
+
+def test_a_job_without_a_schedule_cannot_be_paused(farm: Farm) -> None:
+    accepted = farm.post_job("true")
+    status, answer = post(farm, accepted, "pause")
+    assert status == 409
+    assert "has no schedule" in answer["error"]
+
+
+def spans(farm: Farm, accepted: dict[str, Any]) -> list[tuple[datetime, datetime]]:
+    """When the containers of a job ran, the earliest first."""
+    ran = [e for e in executions(farm, accepted) if e["startedAt"] and e["finishedAt"]]
+    return sorted((datetime.fromisoformat(e["startedAt"]), datetime.fromisoformat(e["finishedAt"])) for e in ran)
+
+
+@pytest.mark.parametrize(("overlap", "status"), [("skip", "done"), ("replace", "stopped")])
+def test_containers_of_a_cron_that_may_not_overlap_never_do(farm: Farm, overlap: str, status: str) -> None:
+    accepted = farm.post_job("sleep", "4", cron="* * * * * */2", overlap=overlap, stopGrace=1)
+    wait_until(lambda: len(executions(farm, accepted, status)) >= 2, 120, f"two are {status}")
+    post(farm, accepted, "stop")
+    over = ("done", "stopped", "expired")
+    wait_until(lambda: len(executions(farm, accepted, *over)) == len(executions(farm, accepted)), 30, "all is over")
+    ran = spans(farm, accepted)
+    assert len(ran) >= 2
+    assert all(earlier[1] <= later[0] for earlier, later in zip(ran, ran[1:], strict=False))  # noqa: RUF007
+
+
+def test_misfire_overlap_and_jitter_need_a_cron(farm: Farm) -> None:
+    for key, value in {"misfire": {}, "overlap": "skip", "jitterSeconds": 5}.items():
+        body = {"image": farm.image, key: value, "startIn": "1h"}
+        answer = farm.http.post(f"{farm.url}/tasks/test/", json=body, timeout=10)
+        assert answer.status_code == 400
+        assert answer.json()["errors"] == [{"field": key, "reason": "can be given only with cron"}]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+from tests.bench.crons import cron_rush
 from tests.bench.measures import MEASURES, Row, throughput
 from tests.support.farm import Farm
 from tests.support.farm_leftovers import drop, farm_id_of, remove_containers
@@ -17,18 +18,19 @@ from tests.support.images import ensure_test_image
 from tests.support.services import docker_host, mongodb_service, redis_service
 
 SLOTS = (8, 16)
+NAMES = ["throughput", *MEASURES, "crons"]
 
 
 def main() -> int:
     """Print a table; exit code 1 where a budget is not kept."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("--short", action="store_true", help="fewer repetitions: shows that it works, not how fast")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"throughput, {', '.join(MEASURES)} (all)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)} (all)")
     arguments = parser.parse_args()
-    unknown = set(arguments.names) - {"throughput", *MEASURES}
+    unknown = set(arguments.names) - set(NAMES)
     if unknown:
         parser.error(f"there is no measurement {', '.join(sorted(unknown))}")
-    rows = list(_measure(arguments.names or ["throughput", *MEASURES], arguments.short))
+    rows = list(_measure(arguments.names or NAMES, arguments.short))
     return 0 if all(row.kept is not False for row in rows) else 1
 
 
@@ -43,6 +45,9 @@ def _measure(names: list[str], short: bool) -> Iterator[Row]:
             for name, measure in MEASURES.items():
                 if name in names:
                     yield _shown(measure(farm, short))
+        if "crons" in names:
+            with _farm(*urls, Path(folder), nodes=()) as farm:
+                yield _shown(cron_rush(farm, short))
 
 
 def _shown(row: Row) -> Row:
@@ -58,7 +63,9 @@ def _services(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 @contextmanager
-def _farm(mongodb_url: str, redis_url: str, folder: Path, **settings: object) -> Iterator[Farm]:
+def _farm(
+    mongodb_url: str, redis_url: str, folder: Path, nodes: Sequence[str] = ("one",), **settings: object
+) -> Iterator[Farm]:
     name = f"bench_{uuid4().hex[:12]}"
     home = folder / name
     home.mkdir()
@@ -67,7 +74,7 @@ def _farm(mongodb_url: str, redis_url: str, folder: Path, **settings: object) ->
     default = {"node_beat_seconds": 5, "node_silent_seconds": 30, "janitor_interval_seconds": 5, **settings}
     farm = Farm(name, mongodb_url, redis_url, home, image, farm_id=farm_id_of(name), **default)
     try:
-        farm.start_all("one")
+        farm.start_all(*nodes)
         yield farm
     finally:
         farm.end_all()

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
 
 import pytest
 from redis import Redis
 from rq.job import Job
 
 from jobrunner.domain.identifiers import new_id
-from jobrunner.errors import StoreUnavailable
+from jobrunner.errors import QueueUnavailable, StoreUnavailable
 from jobrunner.queueing import names
+from jobrunner.queueing.ringing import Ringer
 from jobrunner.queueing.rq_schedule import Leadership, RqTriggers
+from tests.support.farm import wait_until
 
 
 def ring(triggers: RqTriggers) -> list[str]:
-    rung: list[str] = []
-    triggers.ring(rung.append, lambda: True)
+    rung = triggers.due(10)
+    triggers.settle(dict.fromkeys(rung))
     return rung
 
 
@@ -51,52 +57,114 @@ def test_an_alarm_that_is_cancelled_does_not_ring(connection: Redis, triggers: R
     assert not connection.exists(Job.key_for(names.alarm(execution_id)))
 
 
-def test_an_alarm_that_fails_keeps_no_other_from_ringing_and_rings_again(triggers: RqTriggers) -> None:
-    past = datetime.now(UTC) - timedelta(seconds=10)
-    ids = [new_id() for _ in range(5)]
+def test_an_alarm_that_is_to_ring_again_rings_then(triggers: RqTriggers, execution_id: str) -> None:
+    triggers.at(execution_id, datetime.now(UTC) - timedelta(seconds=1))
+    triggers.settle({execution_id: datetime.now(UTC) + timedelta(seconds=3600)})
+    assert triggers.due(10) == []
+    assert triggers.without_alarm([execution_id]) == []
+    triggers.settle({execution_id: datetime.now(UTC)})
+    assert triggers.due(10) == [execution_id]
+
+
+def test_an_alarm_that_was_cancelled_while_it_rang_does_not_ring_again(triggers: RqTriggers, execution_id: str) -> None:
+    triggers.at(execution_id, datetime.now(UTC))
+    triggers.cancel(execution_id)
+    triggers.settle({execution_id: datetime.now(UTC)})
+    assert triggers.due(10) == []
+
+
+def test_executions_without_an_alarm_are_told(triggers: RqTriggers) -> None:
+    ids = [new_id() for _ in range(4)]
+    for there in ids[1:3]:
+        triggers.at(there, datetime.now(UTC) + timedelta(seconds=60))
+    assert triggers.without_alarm(ids) == [ids[0], ids[3]]
+    assert triggers.without_alarm([]) == []
+
+
+# ------------------------------------------------------------------------------------------------------------ ringing
+
+
+@pytest.fixture
+def ringers() -> Iterator[list[Ringer]]:
+    made: list[Ringer] = []
+    yield made
+    for ringer in made:
+        ringer.close()
+
+
+def overdue(triggers: RqTriggers, count: int) -> list[str]:
+    past = datetime.now(UTC) - timedelta(seconds=100)
+    ids = [new_id() for _ in range(count)]
     for number, made in enumerate(ids):
-        triggers.at(made, past + timedelta(seconds=number))
-    rung = []
-
-    def fire(execution_id: str) -> None:
-        if execution_id == ids[1]:
-            raise KeyError("a fault in the program")
-        rung.append(execution_id)
-
-    assert triggers.ring(fire, lambda: True) == 4
-    assert rung == [ids[0], *ids[2:]]
-    assert ring(triggers) == [ids[1]]
+        triggers.at(made, past + timedelta(milliseconds=number))
+    return ids
 
 
-def test_a_service_that_is_away_ends_the_pass_and_loses_no_alarm(triggers: RqTriggers) -> None:
-    past = datetime.now(UTC) - timedelta(seconds=10)
-    ids = [new_id() for _ in range(3)]
-    for number, made in enumerate(ids):
-        triggers.at(made, past + timedelta(seconds=number))
-    asked = []
-
-    def fire(execution_id: str) -> None:
-        asked.append(execution_id)
-        if execution_id == ids[1]:
-            raise StoreUnavailable("the test says so")
-
-    with pytest.raises(StoreUnavailable):
-        triggers.ring(fire, lambda: True)
-    assert asked == ids[:2]
-    assert ring(triggers) == ids[1:]
+def test_everything_that_is_due_is_fired_once_in_one_pass(triggers: RqTriggers, ringers: list[Ringer]) -> None:
+    ids, fired = overdue(triggers, 500), []
+    ringers.append(Ringer(triggers, fired.append, threads=8))
+    ringers[0].ring(lambda: True)
+    assert sorted(fired) == sorted(ids)
+    assert triggers.due(10) == []
+    assert triggers.without_alarm(ids) == ids
 
 
-def test_more_alarms_than_a_batch_ring_in_one_pass_unless_it_is_to_end(
-    triggers: RqTriggers, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [KeyError("a fault in the program"), StoreUnavailable("the test says so")])
+def test_an_alarm_that_fails_keeps_no_other_from_ringing_and_rings_again(
+    triggers: RqTriggers, ringers: list[Ringer], error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobrunner.queueing.rq_schedule.BATCH", 3)
-    past = datetime.now(UTC) - timedelta(seconds=10)
-    for _ in range(10):
-        triggers.at(new_id(), past)
-    rung: list[str] = []
-    assert triggers.ring(rung.append, lambda: len(rung) < 4) == 4
-    assert triggers.ring(rung.append, lambda: True) == 6
-    assert len(set(rung)) == 10
+    for name in ("AFTER_A_FAULT", "AFTER_AN_OUTAGE"):
+        monkeypatch.setattr(f"jobrunner.queueing.ringing.{name}", timedelta(milliseconds=200))
+    ids, fired = overdue(triggers, 20), Counter[str]()
+
+    def fire(execution_id: str) -> None:
+        fired[execution_id] += 1
+        if execution_id == ids[3] and fired[execution_id] < 3:
+            raise error
+
+    ringers.append(Ringer(triggers, fire, threads=2))
+    ringers[0].ring(lambda: True)
+    assert fired == dict.fromkeys(ids, 1)
+    assert triggers.without_alarm(ids) == [made for made in ids if made != ids[3]]
+
+    def ring() -> bool:
+        ringers[0].ring(lambda: True)
+        return fired[ids[3]] == 3 and triggers.without_alarm(ids) == ids
+
+    wait_until(ring, 5, "it has rung again, and again")
+
+
+def test_an_alarm_that_is_slow_holds_up_no_other(triggers: RqTriggers, ringers: list[Ringer]) -> None:
+    ids, fired, go_on = overdue(triggers, 300), [], threading.Event()
+
+    def fire(execution_id: str) -> None:
+        if execution_id == ids[0]:
+            assert go_on.wait(10)
+        fired.append(execution_id)
+
+    ringers.append(Ringer(triggers, fire, threads=2))
+    ringers[0].ring(lambda: len(fired) < 299)
+    assert sorted(fired) == sorted(ids[1:])
+    assert ids[0] not in triggers.without_alarm(ids)
+    go_on.set()
+    ringers[0].ring(lambda: True)
+    assert triggers.without_alarm(ids) == ids
+
+
+def test_what_was_fired_rings_again_where_redis_could_not_be_told(
+    triggers: RqTriggers, ringers: list[Ringer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids, fired = overdue(triggers, 5), Counter[str]()
+    ringers.append(Ringer(triggers, lambda execution_id: fired.update([execution_id]), threads=2))
+    with monkeypatch.context() as patched:
+        patched.setattr(triggers, "settle", Mock(side_effect=QueueUnavailable("the test says so")))
+        with pytest.raises(QueueUnavailable):
+            ringers[0].ring(lambda: True)
+        wait_until(lambda: fired.total() == 5, 5, "all were fired")
+    ringers[0].ring(lambda: True)
+    assert set(fired) == set(ids)
+    assert fired.total() > 5
+    assert triggers.without_alarm(ids) == ids
 
 
 # --------------------------------------------------------------------------------------------------------- leadership

@@ -165,7 +165,9 @@ def test_without_its_redis_everything_is_unavailable_within_the_time_limit(execu
         lambda: queue.signal_stop(execution_id, "one"),
         lambda: triggers.at(execution_id, datetime.now(UTC)),
         lambda: triggers.cancel(execution_id),
-        lambda: triggers.ring(lambda _: None, lambda: True),
+        lambda: triggers.due(1),
+        lambda: triggers.settle({execution_id: None}),
+        lambda: triggers.without_alarm([execution_id]),
     ):
         with pytest.raises(QueueUnavailable) as caught:
             ask()

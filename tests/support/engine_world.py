@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +17,9 @@ from jobrunner.domain.executions import Execution
 from jobrunner.domain.ports import Fragment, Store, Stream
 from jobrunner.domain.specs import JobSpec
 from jobrunner.engine.farm import Farm
+from jobrunner.engine.fire import fire
 from jobrunner.engine.follow import read
+from jobrunner.engine.janitors.due import fire_overdue
 from jobrunner.engine.node import ThisNode
 from jobrunner.engine.run import run_execution
 from jobrunner.engine.run_end import RunEnd
@@ -99,6 +101,11 @@ class ListQueue:
         """Take the next message, of any queue."""
         return self.waiting.pop(0)[1] if self.waiting else None
 
+    def push_all(self, execution_ids: Iterable[str]) -> None:
+        """Put many."""
+        for execution_id in execution_ids:
+            self.push(execution_id)
+
     def withdraw(self, execution_id: str) -> None:
         """Take a message back."""
         self.check()
@@ -137,10 +144,20 @@ class DictTriggers:
         self._check()
         self.alarms[execution_id] = due_at
 
+    def at_all(self, due: Mapping[str, datetime]) -> None:
+        """Set many."""
+        for execution_id, due_at in due.items():
+            self.at(execution_id, due_at)
+
     def cancel(self, execution_id: str) -> None:
         """Forget an alarm."""
         self._check()
         self.alarms.pop(execution_id, None)
+
+    def without_alarm(self, execution_ids: Sequence[str]) -> list[str]:
+        """Those that have none."""
+        self._check()
+        return [execution_id for execution_id in execution_ids if execution_id not in self.alarms]
 
     def _check(self) -> None:
         if self.is_down:
@@ -175,6 +192,25 @@ class World:
         """A worker's node, as after its start."""
         self.nodes.append(ThisNode(self.farm(**settings), FakeExecutor(self.engine)))
         return self.nodes[-1]
+
+    def fire_overdue(self) -> None:
+        """Have all alarms lost, and the janitor fire what is overdue."""
+        self.triggers.alarms.clear()
+        fire_overdue(self.farm())
+
+    def ring_all(self) -> None:
+        """Fire what is due until nothing is."""
+        while due := [i for i, at in self.triggers.alarms.items() if at <= self.clock.now()]:
+            for execution_id in due:
+                again_at = fire(self.farm(), execution_id)
+                del self.triggers.alarms[execution_id]
+                if again_at is not None:
+                    self.triggers.alarms[execution_id] = again_at
+
+    def by_time(self, execution: Execution) -> list[Execution]:
+        """All executions of the same job by the time when they are due."""
+        found = self.store.executions.page_of_job(execution.job_id, 1, 2000)
+        return sorted(found, key=lambda e: (e.due_at or e.created_at, e.attempt))
 
     def troubled_farm(self, trouble: Trouble, **settings: Any) -> Farm:
         """The farm as a process sees it that is in trouble at one call of a port."""

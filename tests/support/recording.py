@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from jobrunner.errors import QueueUnavailable
@@ -21,6 +22,11 @@ class RecordingQueue:
         self.check()
         self.pushed.append(execution_id)
         return execution_id
+
+    def push_all(self, execution_ids: Iterable[str]) -> None:
+        """Put many."""
+        for execution_id in execution_ids:
+            self.push(execution_id)
 
     def withdraw(self, execution_id: str) -> None:
         """Note it."""
@@ -58,6 +64,15 @@ class RecordingTriggers:
         """Note it."""
         self.alarms[execution_id] = due_at
 
+    def at_all(self, due: Mapping[str, datetime]) -> None:
+        """Set many."""
+        for execution_id, due_at in due.items():
+            self.at(execution_id, due_at)
+
     def cancel(self, execution_id: str) -> None:
         """Forget it."""
         self.alarms.pop(execution_id, None)
+
+    def without_alarm(self, execution_ids: Sequence[str]) -> list[str]:
+        """Those that have none."""
+        return [execution_id for execution_id in execution_ids if execution_id not in self.alarms]

@@ -159,6 +159,48 @@ def test_clocks_go_back(timezone: str, day: str, hour: int, winter: str, summer:
     ]
 
 
+LORD_HOWE_GAP = ["04 02:30 +1100", "04 02:45 +1100"]  # for 02:15, and 02:45
+
+# Each change with the wall clock around it: the zone, a day, the cron, and when it starts on that day.
+CHANGES = [
+    # half an hour is left out from 02:00, and comes twice from 01:30
+    ("Australia/Lord_Howe", "2026-10-04", "15 2 * * *", ["04 02:30 +1100"]),
+    ("Australia/Lord_Howe", "2026-10-04", "15,45 1,2 * * *", ["04 01:15 +1030", "04 01:45 +1030"] + LORD_HOWE_GAP),
+    ("Australia/Lord_Howe", "2026-04-05", "45 1 * * *", ["05 01:45 +1100"]),
+    ("Australia/Lord_Howe", "2026-04-05", "15 2 * * *", ["05 02:15 +1030"]),
+    # the day begins at 01:00; the evening before the day has 25 hours, its last comes twice
+    ("Africa/Cairo", "2026-04-24", "@daily", ["24 01:00 +0300"]),
+    ("Africa/Cairo", "2026-04-24", "30 0 * * *", ["24 01:00 +0300"]),
+    ("Africa/Cairo", "2026-10-29", "30 23 * * *", ["29 23:30 +0300"]),
+    ("America/Asuncion", "2023-10-01", "0 0 * * *", ["01 01:00 -0300"]),
+    ("America/Asuncion", "2024-03-23", "59 23 * * *", ["23 23:59 -0300"]),
+    # an hour from 02:00, and twice from 02:00 and from 01:00
+    ("Europe/Berlin", "2026-03-29", "15,45 2 * * *", ["29 03:00 +0200"]),
+    ("Europe/Berlin", "2026-03-29", "30 2,3 * * *", ["29 03:00 +0200", "29 03:30 +0200"]),
+    ("Europe/Berlin", "2026-10-25", "0,30 2 * * * 30", ["25 02:00 +0200", "25 02:30 +0200"]),
+    ("America/New_York", "2026-03-08", "30 2 * * *", ["08 03:00 -0400"]),
+    ("America/New_York", "2026-11-01", "30 1 * * *", ["01 01:30 -0400"]),
+]
+
+
+@pytest.mark.parametrize(("timezone", "day", "cron", "starts"), CHANGES)
+def test_a_cron_that_names_hours_starts_once_where_a_time_is_left_out_or_comes_twice(
+    timezone: str, day: str, cron: str, starts: list[str]
+) -> None:
+    assert local_ticks(cron, timezone, day, 1) == starts
+
+
+@pytest.mark.parametrize("timezone", sorted({change[0] for change in CHANGES}))
+@pytest.mark.parametrize(("cron", "seconds"), [("* * * * *", 60), ("*/30 * * * *", 1800), ("* * * * * */20", 20)])
+def test_a_cron_of_every_hour_keeps_its_pace_through_every_change(timezone: str, cron: str, seconds: int) -> None:
+    for day in {change[1] for change in CHANGES if change[0] == timezone}:
+        instant = datetime.fromisoformat(day).replace(tzinfo=ZoneInfo(timezone)).astimezone(UTC) - timedelta(hours=2)
+        for _ in range(10 * 3600 // seconds):
+            following = next_instant(cron, timezone, instant)
+            assert (following - instant).total_seconds() == seconds
+            instant = following
+
+
 @given(
     st.sampled_from(["*/7 * * * *", "0 2 * * *", "30 1,2,3 * * *", "@daily", "0 0 29 2 *", "15 */6 * * sun"]),
     st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Havana"]),

@@ -13,8 +13,10 @@ from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
 from jobrunner.domain.deliveries import DeliveryKind, DeliveryState
 from jobrunner.domain.outcomes import Cause
+from jobrunner.domain.retry import RetryPolicy
 from jobrunner.domain.states import State
 from jobrunner.engine.cancel import Stopped
+from jobrunner.engine.pause import Paused
 
 _closed = with_config(ConfigDict(extra="forbid"))
 
@@ -83,6 +85,30 @@ class Accepted(JobReference):
 
 
 @_closed
+class StoppedCounts(TypedDict):
+    """How many executions the stop of a job ended before their start, and how many are stopping now."""
+
+    beforeStart: int
+    stopping: int
+
+
+@_closed
+class StoppedJob(JobReference):
+    """What the stop of a job did."""
+
+    stopped: StoppedCounts
+    alreadyStopped: bool
+
+
+@_closed
+class PausedJob(JobReference):
+    """What a pause, or its end, did."""
+
+    schedule: Paused
+    pausedAt: str | None
+
+
+@_closed
 class WebhookDocument(TypedDict):
     """A call to make; secrets in it are hidden."""
 
@@ -120,6 +146,7 @@ class JobMetadata(TypedDict):
     envs: dict[str, str]
     notify: NotifyDocument
     retries: int
+    retryPolicy: RetryPolicy | None
     retry_count: int
     timeout: int | None
     webhooks: WebhooksDocument
@@ -141,6 +168,27 @@ class Move(TypedDict):
 
     status: State
     at: str
+
+
+@_closed
+class Usage(TypedDict):
+    """What a container has used up, as of its last sample; null: the kernel does not count it."""
+
+    cpuSeconds: float
+    peakMemoryBytes: int | None
+    networkReceivedBytes: int | None
+    networkSentBytes: int | None
+    blockReadBytes: int | None
+    blockWrittenBytes: int | None
+    sampledAt: str
+
+
+@_closed
+class OutputBytes(TypedDict):
+    """How much of each stream is stored."""
+
+    stdout: int
+    stderr: int
 
 
 @_closed
@@ -168,6 +216,14 @@ class ExecutionDocument(Run):
     metadata: ExecutionMetadata
     cause: Cause | None
     reason: str
+    url: str
+    usage: Usage | None
+    outputBytes: OutputBytes | None
+    outputCut: bool | None
+    outputDeletedAt: str | None
+    retriedBy: str | None
+    tickAt: str | None
+    requestIPAddress: str | None
     oomKilled: bool
     history: list[Move]
     logTruncated: bool
@@ -213,6 +269,8 @@ class JobDocument(TypedDict):
     jobId: str
     url: str
     stoppedAt: str | None
+    pausedAt: str | None
+    requestIPAddress: str | None
     page: int
     perPage: int
     hasNext: bool

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from jobrunner.api.json_body import parse_object
 from jobrunner.domain.hooks import Notify, Webhook, Webhooks
+from jobrunner.domain.misfire import Misfire
 from jobrunner.domain.retention import Retention
 from jobrunner.domain.retry import RetryPolicy
 from jobrunner.domain.specification import Specification
@@ -24,6 +25,7 @@ _PARTS: dict[tuple[str, int], type[Specification]] = {
     ("notify", 2): Notify,
     ("retryPolicy", 2): RetryPolicy,
     ("retention", 2): Retention,
+    ("misfire", 2): Misfire,
 }
 Specified = TypeVar("Specified", bound=Specification)
 _KEY_MARK = "[key]"  # pydantic's sign that the key of a dict is at fault, not its value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jobrunner.api.caller import caller_address
 from jobrunner.api.context import current_farm
 from jobrunner.api.native import query, translate
-from jobrunner.api.native.documents import Accepted, ExecutionPage, JobDetails, JobReference
+from jobrunner.api.native.documents import Accepted, ExecutionPage, JobDetails, PausedJob, StoppedJob
 from jobrunner.api.native.job_spec import parse_spec
 from jobrunner.api.native.parameters import PAGE
 from jobrunner.api.native.routing import JOB, route
@@ -16,7 +16,7 @@ from jobrunner.api.openapi.operation import answers
 from jobrunner.api.request_body import body
 from jobrunner.domain.identifiers import check_task_id, check_uuid
 from jobrunner.domain.specs import JobSpec
-from jobrunner.engine import cancel, queries
+from jobrunner.engine import cancel, pause, queries
 from jobrunner.engine.rerun import rerun
 from jobrunner.engine.submit import resubmit
 
@@ -73,9 +73,27 @@ def rerun_job(task_id: str, job_id: str) -> Document:
 
 
 @route("POST", f"{JOB}/stop")
-@answers(JobReference)
+@answers(StoppedJob)
 def stop_job(task_id: str, job_id: str) -> Document:
     """Stop what the job runs, its schedule and its retries."""
     farm = current_farm()
     job = queries.job(farm, task_id, job_id)
     return stopped_job(job, cancel.stop_job(farm, job), urls_for_request(farm.settings))
+
+
+@route("POST", f"{JOB}/pause")
+@answers(PausedJob)
+def pause_job(task_id: str, job_id: str) -> Document:
+    """Pause the schedule of the job."""
+    farm = current_farm()
+    job = queries.job(farm, task_id, job_id)
+    return translate.paused_job(job, pause.pause(farm, job), urls_for_request(farm.settings))
+
+
+@route("POST", f"{JOB}/resume")
+@answers(PausedJob)
+def resume_job(task_id: str, job_id: str) -> Document:
+    """Have the schedule of the job go on."""
+    farm = current_farm()
+    job = queries.job(farm, task_id, job_id)
+    return translate.paused_job(job, pause.resume(farm, job), urls_for_request(farm.settings))

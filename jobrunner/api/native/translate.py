@@ -21,6 +21,7 @@ from jobrunner.domain.redaction import redact
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 from jobrunner.engine.cancel import Stopped
+from jobrunner.engine.pause import Paused
 from jobrunner.engine.queries import EXECUTIONS_PER_PAGE, OutputTail
 from jobrunner.engine.submit import Accepted
 
@@ -114,6 +115,11 @@ def job_reference(job: Job, urls: Urls) -> Document:
     }
 
 
+def paused_job(job: Job, done: Paused, urls: Urls) -> Document:
+    """The answer to pausing a job, or to resuming it: where it is, and what was done."""
+    return {**job_reference(job, urls), "schedule": done}
+
+
 def job_details(view: JobView, redacted_names: Iterable[str], urls: Urls) -> Document:
     """A job with a page of its executions."""
     job, newest = view.job, view.newest
@@ -131,6 +137,7 @@ def job_details(view: JobView, redacted_names: Iterable[str], urls: Urls) -> Doc
         "url": url,
         "stoppedAt": iso(job.stopped_at),
         "requestIPAddress": job.caller_address,
+        "pausedAt": iso(job.paused_at),
         "page": view.page,
         "perPage": EXECUTIONS_PER_PAGE,
         **_neighbours(url, view.page, view.has_next),
@@ -191,6 +198,7 @@ def _execution(execution: Execution, tail: OutputTail, urls: Urls) -> Document:
         **_output(execution, tail),
         "retriedFrom": execution.retried_from,
         "retriedBy": execution.retried_by,
+        "tickAt": iso(execution.tick_at),
         "dueAt": iso(execution.due_at),
         "stopRequestedAt": iso(execution.stop_requested_at),
         "requestIPAddress": execution.caller_address,

@@ -13,7 +13,6 @@ from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.states import State
 from jobrunner.engine.janitors import due as due_module
 from jobrunner.engine.janitors import requeue as requeue_module
-from jobrunner.engine.janitors.due import fire_overdue
 from jobrunner.engine.janitors.reap import reap, reap_and_tell
 from jobrunner.engine.janitors.requeue import requeue
 from jobrunner.engine.janitors.rescue import Rescue
@@ -87,7 +86,7 @@ def test_all_is_looked_through_a_batch_at_a_time(world: World, monkeypatch: pyte
     later = [world.submit(start_in="1s") for _ in range(10)]
     world.queue.waiting.clear()
     world.clock.move(4)
-    fire_overdue(world.farm())
+    world.fire_overdue()
     assert {waiting for _, waiting in world.queue.waiting} == {e.id for e in later}
     world.clock.move(3)
     requeue(world.farm())
@@ -101,7 +100,7 @@ def test_all_is_looked_through_a_batch_at_a_time(world: World, monkeypatch: pyte
 def test_what_is_overdue_is_fired_and_what_is_not_is_left(world: World) -> None:
     overdue, future = world.submit(start_in="10s"), world.submit(start_in="1h")
     world.clock.move(13)
-    fire_overdue(world.farm())
+    world.fire_overdue()
     assert (world.get(overdue).state, world.get(future).state) == (State.ENQUEUED, State.SCHEDULED)
 
 

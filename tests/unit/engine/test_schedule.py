@@ -10,7 +10,6 @@ from jobrunner.domain.executions import Execution
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.states import State
 from jobrunner.engine.fire import fire
-from jobrunner.engine.janitors.due import fire_overdue
 from jobrunner.engine.janitors.owed import make_owed_retries
 from jobrunner.engine.run import run_execution
 from jobrunner.errors import QueueUnavailable, StoreUnavailable
@@ -43,11 +42,9 @@ def test_what_is_due_is_enqueued_and_sent(world: World) -> None:
 
 def test_what_rings_too_early_waits_for_its_time(world: World) -> None:
     execution = world.submit(start_in="10s")
-    world.triggers.alarms.clear()
     world.clock.move(9)
-    fire(world.farm(), execution.id)
+    assert fire(world.farm(), execution.id) == execution.due_at
     assert world.get(execution).state is State.SCHEDULED
-    assert world.triggers.alarms == {execution.id: execution.due_at}
 
 
 def test_an_alarm_that_rings_twice_starts_one(world: World) -> None:
@@ -97,16 +94,6 @@ def test_a_cron_starts_at_every_instant_once(world: World) -> None:
     assert job.executions_count == 11
 
 
-def test_after_a_night_without_a_scheduler_a_cron_starts_once_and_goes_on(world: World) -> None:
-    first = world.submit(cron="* * * * *")
-    world.clock.move(8 * 3600)
-    fire_overdue(world.farm())
-    late, following = ticks(world, first.job_id)
-    assert (late.state, following.state) == (State.ENQUEUED, State.SCHEDULED)
-    assert following.due_at is not None
-    assert timedelta(0) < following.due_at - world.clock.now() <= timedelta(minutes=1)
-
-
 @pytest.mark.parametrize("kind", Kind)
 def test_a_cron_goes_on_and_doubles_no_tick_whatever_fails_at_any_call(world: World, kind: Kind) -> None:
     for at in range(1, 20):
@@ -119,12 +106,12 @@ def test_a_cron_goes_on_and_doubles_no_tick_whatever_fails_at_any_call(world: Wo
         except (Crash, StoreUnavailable, QueueUnavailable):
             pass
         world.clock.move(3)
-        fire_overdue(world.farm())
+        world.fire_overdue()
         found = ticks(world, first.job_id)
         assert [tick.state for tick in found] == [State.ENQUEUED, State.SCHEDULED], trouble.calls
         world.clock.move_to(max(found[1].due_at, world.clock.now()))  # type: ignore[type-var]
         world.clock.move(3)
-        fire_overdue(world.farm())
+        world.fire_overdue()
         assert [tick.state for tick in ticks(world, first.job_id)] == [State.ENQUEUED, State.ENQUEUED, State.SCHEDULED]
         world.store.jobs.set_stopped(first.job_id, world.clock.now())
         if len(trouble.calls) < at:

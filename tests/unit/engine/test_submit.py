@@ -9,7 +9,6 @@ from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 from jobrunner.engine.fire import fire
-from jobrunner.engine.janitors.due import fire_overdue
 from jobrunner.engine.janitors.requeue import requeue
 from jobrunner.engine.submit import resubmit, submit
 from jobrunner.errors import Conflict, QueueUnavailable, ServiceUnavailable
@@ -61,7 +60,7 @@ def test_a_redis_that_goes_away_in_between_delays_a_job_but_does_not_lose_it(
     monkeypatch.undo()
     world.triggers.is_down = False
     world.clock.move(13)
-    fire_overdue(world.farm())
+    world.fire_overdue()
     requeue(world.farm())
     assert {waiting for _, waiting in world.queue.waiting} == {now.id, later.id}
 
@@ -97,7 +96,7 @@ def test_whatever_fails_at_any_call_what_is_stored_reaches_a_queue(
         stored = world.store.executions.page(1, 10, (), task)
         assert len(stored) == 1 or not (answered or stored)
         world.clock.move(70)
-        fire_overdue(world.farm())
+        world.fire_overdue()
         world.clock.move(3)
         requeue(world.farm())
         assert {waiting for _, waiting in world.queue.waiting} >= {execution.id for execution in stored}
