@@ -100,6 +100,9 @@ class Settings(BaseModel):
     api_max_body_bytes: int = Field(1024 * 1024, ge=1024)
     public_url: str | None = Field(None, pattern=r"^https?://[^/?#]+(/[^?#]*)?$")
     page_size: int = Field(10, ge=1, le=1000)
+    api_followers: int = Field(500, ge=1, le=100_000)
+    api_stuck_seconds: Seconds = 120.0
+    api_allowed_origins: tuple[str, ...] = ()
 
     # Executions
     slots: int = Field(16, ge=1, le=1000)
@@ -144,7 +147,7 @@ class Settings(BaseModel):
     log_level: LogLevel = LogLevel.INFO
     log_format: LogFormat = LogFormat.CONSOLE
 
-    @field_validator("redacted_names", "webhook_allowed_networks", mode="before")
+    @field_validator("redacted_names", "webhook_allowed_networks", "api_allowed_origins", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
         """Take `a, b, c`, as a line of a file or an environment variable has it."""

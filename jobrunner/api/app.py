@@ -6,6 +6,8 @@ from flask import Flask, Response, request
 
 from jobrunner.api import errors, health, native
 from jobrunner.api.context import FARM
+from jobrunner.api.live.handover import LIVE_SERVER
+from jobrunner.api.live.server import LiveServer
 from jobrunner.api.request_body import read_body
 from jobrunner.engine.farm import Farm
 from jobrunner.errors import Fault, InvalidRequest
@@ -15,6 +17,7 @@ def create_app(farm: Farm) -> Flask:
     """All routes, over one farm."""
     app = Flask(__name__, static_folder=None)
     app.extensions[FARM] = farm
+    app.extensions[LIVE_SERVER] = LiveServer(farm)
     # A route answers with and without a slash at its end; a redirect would turn a client's POST into a GET. Rules are
     # written without it: of those, werkzeug also knows for both forms which methods are allowed.
     app.url_map.strict_slashes = False

@@ -16,7 +16,17 @@ from jobrunner.errors import Fault
 
 
 class ApiWorker(ThreadWorker):
-    """Answers malformed and oversized requests as JSON, and logs no part of them: a query may hold anything."""
+    """Answers malformed and oversized requests as JSON, and logs no part of them: a query may hold anything.
+
+    It forgets a connection that the application has taken over (live/handover.py) without shutting it down.
+    """
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """Called when a thread has done with a connection."""
+        if conn.sock.fileno() == -1:
+            self.nr_conns -= 1
+        else:
+            super().finish_request(conn, fs)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer instead of the application; gunicorn closes the connection then."""

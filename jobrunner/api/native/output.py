@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from flask import Response, request
 
 from jobrunner.api.context import current_farm
+from jobrunner.api.live.handover import followed_body, takes_chunks
+from jobrunner.api.live.text import TextTalk
 from jobrunner.api.native import query
 from jobrunner.api.native.routing import EXECUTION, JOB, route
-from jobrunner.api.streaming import text_stream
+from jobrunner.api.streaming import TEXT, text_stream
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.ports import Stream
 from jobrunner.engine import follow, queries
@@ -52,20 +54,29 @@ def _last_execution(task_id: str, job_id: str) -> Execution:
 
 
 def _one_stream(execution: Execution, stream: Stream) -> Response:
-    pieces = follow.read(current_farm(), execution.id, stream, query.offset(), query.follow())
-    return text_stream(pieces, _exit_code(execution))
+    if _follows():
+        talk = TextTalk(execution, (stream,), takes_chunks(), offset=query.offset())
+        return followed_body(talk, TEXT, _exit_code(execution))
+    return text_stream(follow.read(current_farm(), execution.id, stream, query.offset()), _exit_code(execution))
 
 
 def _both_streams(execution: Execution) -> Response:
     if "offset" in request.args:
         raise InvalidRequest(Fault("offset", "is for stdout and stderr only"))
-    return text_stream(_joined(current_farm(), execution.id, query.follow()), _exit_code(execution))
+    if _follows():
+        talk = TextTalk(execution, (Stream.STDOUT, Stream.STDERR), takes_chunks(), between=BETWEEN_STREAMS)
+        return followed_body(talk, TEXT, _exit_code(execution))
+    return text_stream(_joined(current_farm(), execution.id), _exit_code(execution))
 
 
-def _joined(farm: Farm, execution_id: str, follows: bool) -> Iterator[bytes]:
-    yield from follow.read(farm, execution_id, Stream.STDOUT, follow=follows)
+def _joined(farm: Farm, execution_id: str) -> Iterator[bytes]:
+    yield from follow.read(farm, execution_id, Stream.STDOUT)
     yield BETWEEN_STREAMS
-    yield from follow.read(farm, execution_id, Stream.STDERR, follow=follows)
+    yield from follow.read(farm, execution_id, Stream.STDERR)
+
+
+def _follows() -> bool:
+    return query.follow() and request.method != "HEAD"
 
 
 def _exit_code(execution: Execution) -> dict[str, str]:

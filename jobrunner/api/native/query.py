@@ -14,6 +14,7 @@ from jobrunner.errors import Fault, InvalidRequest
 
 LAST_PAGE = 1_000_000
 LARGEST_OFFSET = 2**53
+MOST_LINES = 10_000
 _FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}
 _DIGITS = re.compile(r"[0-9]{1,16}")
 _UNIX_SECONDS = re.compile(r"[0-9]{1,16}(\.[0-9]{1,9})?")
@@ -33,6 +34,17 @@ def follow() -> bool:
     """?follow=1 or true."""
     flag = _FLAGS.get(request.args.get("follow", "").lower())
     return _refuse("follow", "must be 1 or 0") if flag is None else flag
+
+
+def choice(name: str, options: tuple[str, ...]) -> str:
+    """One of these words; the first where the parameter is not given."""
+    chosen = request.args.get(name, options[0])
+    return chosen if chosen in options else _refuse(name, f"must be one of {', '.join(options)}")
+
+
+def last_lines() -> int:
+    """?tail= of a follower: how many lines of what is there already."""
+    return _whole_number("tail", default=0, lowest=0, highest=MOST_LINES)
 
 
 def states() -> list[State]:

@@ -1,0 +1,57 @@
+"""The opening handshake of a WebSocket: what is wrong with it is answered as any other request is."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from flask import Response, request
+from websockets.datastructures import Headers
+from websockets.http11 import Request
+from websockets.http11 import Response as Handshake
+from websockets.server import ServerProtocol
+from werkzeug.exceptions import Forbidden, HTTPException
+
+from jobrunner.api.live.handover import HandedOver, takes_chunks
+from jobrunner.api.live.web_socket import LONGEST_MESSAGE_BYTES, WebSocketTalk
+from jobrunner.errors import Fault, InvalidRequest
+from jobrunner.settings import Settings
+
+
+class UpgradeRequired(HTTPException):
+    """426: this is a WebSocket, and was not asked for as one."""
+
+    code = HTTPStatus.UPGRADE_REQUIRED
+    description = "must be the opening of a WebSocket, with `Upgrade: websocket` (a browser does so for ws:// URLs)"
+
+
+def accept_web_socket(settings: Settings) -> tuple[ServerProtocol, Handshake]:
+    """An open WebSocket, and what is to be answered. Raises UpgradeRequired, InvalidRequest, Forbidden."""
+    if request.headers.get("Upgrade", "").lower() != "websocket" or not takes_chunks():
+        raise UpgradeRequired
+    _check_origin(settings)
+    protocol = ServerProtocol(max_size=LONGEST_MESSAGE_BYTES)
+    handshake = protocol.accept(Request(request.path, Headers(list(request.headers.items()))))
+    if handshake.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+        raise InvalidRequest(Fault("request", f"opens no WebSocket ({protocol.handshake_exc})"))
+    protocol.send_response(handshake)
+    protocol.data_to_send()  # the answer, which the live server sends
+    return protocol, handshake
+
+
+def opened(talk: WebSocketTalk, handshake: Handshake) -> Response:
+    """The answer that opens the WebSocket."""
+    names = ("Upgrade", "Connection", "Sec-WebSocket-Accept")
+    answer = HandedOver(talk, HTTPStatus.SWITCHING_PROTOCOLS, {name: handshake.headers[name] for name in names})
+    del answer.headers["Content-Type"]
+    return answer
+
+
+def _check_origin(settings: Settings) -> None:
+    """Any page may open a WebSocket to any host: refuse those that are not ours, nor those of the setting."""
+    origin = request.headers.get("Origin")
+    if origin is None or origin in settings.api_allowed_origins:
+        return
+    public_host = urlsplit(settings.public_url or "").netloc
+    if urlsplit(origin).netloc.lower() not in {host.lower() for host in (request.host, public_host) if host}:
+        raise Forbidden(f"pages of {origin[:100]} may not follow outputs here (setting api_allowed_origins)")
