@@ -49,7 +49,7 @@ async def follow(feed: Feed, start: OutputPosition) -> AsyncIterator[Item]:
     while True:
         changed = feed.changed
         execution, is_over = feed.execution, feed.is_over
-        if execution.state is not state and not is_over:
+        if execution.state is not state and not execution.state.is_terminal:
             state = execution.state
             yield StateChanged(execution)
         chunks = [] if start.is_end else feed.newest(sequence)

@@ -58,6 +58,7 @@ class Feed:
         try:
             last = await _ask(self._threads, lambda: self._store.output.last(self.execution.id))
             self.next_sequence = last.sequence + 1 if last else 0
+            self._tell()  # what is stored by now is for each follower to read
             while not self.is_over:
                 if not await self._look():
                     await asyncio.sleep(LOOK_SECONDS)

@@ -47,7 +47,6 @@ class Format(StrEnum):
 class WebSocketTalk:
     """Sends the output from `start` on. `is_of_job`: who follows a job is told to come back for another attempt."""
 
-    protocol: ServerProtocol
     execution: Execution
     start: OutputPosition
     streams: frozenset[Stream]
@@ -56,7 +55,7 @@ class WebSocketTalk:
 
     async def __call__(self, hub: OutputHub, connection: Connection) -> None:
         """Talk to one client."""
-        socket = _Socket(self.protocol, connection)
+        socket = _Socket(connection)
         await while_there(socket.listen(), self._send(hub, socket))
 
     async def _send(self, hub: OutputHub, socket: _Socket) -> None:
@@ -89,8 +88,9 @@ class WebSocketTalk:
 class _Socket:
     """An open WebSocket. Nothing that the client sends means anything, but its pings and its goodbye."""
 
-    def __init__(self, protocol: ServerProtocol, connection: Connection) -> None:
-        self._protocol, self._connection = protocol, connection
+    def __init__(self, connection: Connection) -> None:
+        self._protocol = ServerProtocol(state=State.OPEN, max_size=LONGEST_MESSAGE_BYTES)
+        self._connection = connection
         self._said_goodbye = asyncio.Event()
 
     async def listen(self) -> None:

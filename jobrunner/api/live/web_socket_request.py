@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Response, request
@@ -13,7 +14,7 @@ from websockets.server import ServerProtocol
 from werkzeug.exceptions import Forbidden, HTTPException
 
 from jobrunner.api.live.handover import HandedOver, takes_chunks
-from jobrunner.api.live.web_socket import LONGEST_MESSAGE_BYTES, WebSocketTalk
+from jobrunner.api.live.web_socket import WebSocketTalk
 from jobrunner.errors import Fault, InvalidRequest
 from jobrunner.settings import Settings
 
@@ -24,19 +25,21 @@ class UpgradeRequired(HTTPException):
     code = HTTPStatus.UPGRADE_REQUIRED
     description = "must be the opening of a WebSocket, with `Upgrade: websocket` (a browser does so for ws:// URLs)"
 
+    def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
+        """What to upgrade to."""
+        return [("Upgrade", "websocket"), ("Connection", "Upgrade")]
 
-def accept_web_socket(settings: Settings) -> tuple[ServerProtocol, Handshake]:
-    """An open WebSocket, and what is to be answered. Raises UpgradeRequired, InvalidRequest, Forbidden."""
+
+def accept_web_socket(settings: Settings) -> Handshake:
+    """What is to be answered to this request. Raises UpgradeRequired, InvalidRequest, Forbidden."""
     if request.headers.get("Upgrade", "").lower() != "websocket" or not takes_chunks():
         raise UpgradeRequired
     _check_origin(settings)
-    protocol = ServerProtocol(max_size=LONGEST_MESSAGE_BYTES)
+    protocol = ServerProtocol()
     handshake = protocol.accept(Request(request.path, Headers(list(request.headers.items()))))
     if handshake.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
         raise InvalidRequest(Fault("request", f"opens no WebSocket ({protocol.handshake_exc})"))
-    protocol.send_response(handshake)
-    protocol.data_to_send()  # the answer, which the live server sends
-    return protocol, handshake
+    return handshake
 
 
 def opened(talk: WebSocketTalk, handshake: Handshake) -> Response:

@@ -22,13 +22,13 @@ from jobrunner.engine import output_start, queries
 from jobrunner.errors import Fault, InvalidRequest
 
 
-@route("GET", f"{JOB}/ws")
+@route("GET", f"{JOB}/ws", is_web_socket=True)
 def follow_job_by_web_socket(task_id: str, job_id: str) -> Response:
     """The output of the job's last execution."""
     return _web_socket(_of_job(task_id, job_id), is_of_job=True)
 
 
-@route("GET", f"{EXECUTION}/ws")
+@route("GET", f"{EXECUTION}/ws", is_web_socket=True)
 def follow_by_web_socket(task_id: str, job_id: str, execution_id: str) -> Response:
     """The output of the execution."""
     return _web_socket(_of_execution(task_id, job_id, execution_id), is_of_job=False)
@@ -74,13 +74,10 @@ def _of_execution(task_id: str, job_id: str, execution_id: str) -> Execution:
 
 def _web_socket(execution: Execution, *, is_of_job: bool) -> Response:
     farm = current_farm()
-    protocol, answer = accept_web_socket(farm.settings)
-    start, streams, frame_format = (
-        live_query.start(farm, execution),
-        live_query.streams(),
-        choice("format", tuple(Format)),
-    )
-    return opened(WebSocketTalk(protocol, execution, start, streams, Format(frame_format), is_of_job), answer)
+    handshake = accept_web_socket(farm.settings)
+    start, streams = live_query.start(farm, execution), live_query.streams()
+    frame_format = Format(choice("format", tuple(Format)))
+    return opened(WebSocketTalk(execution, start, streams, frame_format, is_of_job), handshake)
 
 
 def _events(execution: Execution, *, is_of_job: bool) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 import pytest
@@ -15,12 +14,6 @@ from jobrunner.engine.fire import fire
 from jobrunner.engine.run import run_execution
 from jobrunner.errors import InvalidRequest, NotFound
 from tests.support.engine_world import TASK, World, err, out
-from tests.support.farm import wait_until
-
-
-@pytest.fixture(autouse=True)
-def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follow, "LOOK_SECONDS", 0.001)
 
 
 def store_output(world: World, execution_id: str, *contents: bytes) -> None:
@@ -48,37 +41,6 @@ def test_more_output_than_a_batch_is_read_whole(world: World) -> None:
         store_output(world, execution.id, *[b"%d " % n for n in range(count)])
         assert world.output(execution) == b"".join(b"%d " % n for n in range(count))
         assert world.output(execution, Stream.STDERR) == b"x" * count
-
-
-def test_following_brings_what_is_written_and_ends_with_the_execution(world: World) -> None:
-    execution = world.submit("run-on")
-    run = world.run_in_background(world.node(), execution.id)
-    wait_until(lambda: world.engine.starts[execution.id], 5, "it runs")
-    got: list[bytes] = []
-    following = threading.Thread(
-        target=lambda: got.extend(follow.read(world.farm(), execution.id, Stream.STDOUT, follow=True))
-    )
-    following.start()
-    world.engine.run_on(execution.id, out(b"more\n"))
-    world.engine.exit(execution.id, 0)
-    run.result(5)
-    following.join(5)
-    assert not following.is_alive()
-    assert b"".join(got) == b"up\nmore\n"
-
-
-def test_following_gives_its_caller_a_turn_while_nothing_is_written(world: World) -> None:
-    execution = world.submit()
-    pieces = follow.read(world.farm(), execution.id, Stream.STDOUT, follow=True)
-    assert [next(pieces) for _ in range(5)] == [b""] * 5
-
-
-def test_following_ends_when_the_process_is_to_end(world: World) -> None:
-    farm = world.farm()
-    pieces = follow.read(farm, world.submit().id, Stream.STDOUT, follow=True)
-    next(pieces)
-    farm.stopping.set()
-    assert list(pieces) in ([], [b""])
 
 
 # ------------------------------------------------------------------------------------------------------ queries
