@@ -11,6 +11,7 @@ from gunicorn import util
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
+from jobrunner.api.context import FARM
 from jobrunner.api.errors import error_body
 from jobrunner.errors import Fault
 
@@ -20,6 +21,13 @@ class ApiWorker(ThreadWorker):
 
     It forgets a connection that the application has taken over (live/handover.py) without shutting it down.
     """
+
+    def run(self) -> None:
+        """Serve until told to end, or until gunicorn's master is gone. Then those who follow something are let go."""
+        try:
+            super().run()
+        finally:
+            self.wsgi.extensions[FARM].stopping.set()
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         """Called when a thread has done with a connection."""
