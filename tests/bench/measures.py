@@ -15,6 +15,7 @@ import requests
 
 from tests.bench.raw import RawEngine
 from tests.support.farm import Farm, wait_until
+from tests.support.live_crowd import follow_together
 
 LOOK_SECONDS = 0.2
 
@@ -204,6 +205,29 @@ def _cpu_seconds(farm: Farm) -> float:
     return sum(times.user + times.system for times in (member.cpu_times() for member in family))
 
 
+def followers(farm: Farm, short: bool) -> Row:
+    """Many follow one container, by text, events and WebSockets in equal parts, and one more that never reads.
+
+    Each must get every byte; the API must answer others meanwhile, and grow neither by threads nor by much memory.
+    """
+    count, seconds = (30, 3) if short else (200, 10)
+    (api,) = psutil.Process(farm.processes["api"].pid).children()
+    # They have some time to come, before it begins.
+    script = f"sleep 15; i=0; while [ $i -lt {seconds * 10} ]; do seq 1 20; sleep 0.1; i=$((i+1)); done"
+    job = farm.post_job("sh", "-c", script)
+    farm.wait_for_status(job, "running")
+    url = job["executionUrl"]
+    crowd = follow_together(url, api, count, lambda: farm.wait_for_end(job, seconds=120) and None)
+    expected = "".join(f"{number}\n" for number in range(1, 21)) * seconds * 10
+    whole = sum(received == expected for received in crowd.received)
+    p99 = 1000 * statistics.quantiles(crowd.health_seconds, n=100)[98]
+    threads = crowd.most_threads - crowd.threads_before
+    megabytes = (crowd.most_memory - crowd.memory_before) / 1e6
+    measured = f"{whole} got all; healthcheck p99 {p99:.0f} ms; {threads} threads, {megabytes:.0f} MB more"
+    kept = whole == count and p99 <= 250 and threads <= 16 and megabytes <= 100
+    return Row(f"{count} followers of one execution", measured, "all; <= 250 ms; <= 16, <= 100 MB", kept)
+
+
 MEASURES: dict[str, Callable[[Farm, bool], Row]] = {
     "idle": idle_latency,
     "start": start_latency,
@@ -212,5 +236,6 @@ MEASURES: dict[str, Callable[[Farm, bool], Row]] = {
     "submit": submit_rate,
     "output": big_output,
     "adoption": adoption,
+    "followers": followers,
     "memory": memory_of_many,
 }
