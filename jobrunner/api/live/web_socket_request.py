@@ -53,7 +53,7 @@ def opened(talk: WebSocketTalk, handshake: Handshake) -> Response:
 def _check_origin(settings: Settings) -> None:
     """Any page may open a WebSocket to any host: refuse those that are not ours, nor those of the setting."""
     origin = request.headers.get("Origin")
-    if origin is None or origin in settings.api_allowed_origins:
+    if origin is None or origin in (settings.api_allowed_origins or ()):
         return
     public_host = urlsplit(settings.public_url or "").netloc
     if urlsplit(origin).netloc.lower() not in {host.lower() for host in (request.host, public_host) if host}:
