@@ -83,3 +83,12 @@ def test_what_is_new_comes_at_once(server: Server) -> None:
 def test_an_id_that_is_none_is_refused(server: Server) -> None:
     answer = get(server.running_job()["jobUrl"], **{"Last-Event-ID": "7"})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "Last-Event-ID")
+
+
+def test_the_head_of_what_can_be_followed_has_no_body(server: Server) -> None:
+    url = server.running_job()["executionUrl"]
+    with requests.Session() as session:
+        for _ in range(2):
+            head = session.head(f"{url}/sse/", timeout=PATIENCE_SECONDS)
+            assert (head.status_code, head.headers["Content-Type"], head.content) == (200, "text/event-stream", b"")
+            assert session.head(f"{url}/ws/", headers={"Upgrade": "websocket"}, timeout=10).status_code == 426

@@ -53,7 +53,9 @@ def takes_chunks() -> bool:
 
 
 def followed_body(talk: Talk, content_type: str, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer whose body is made by this talk. The connection ends with it."""
+    """An answer whose body is made by this talk. The connection ends with it. To a HEAD it is the headers alone."""
+    if request.method == "HEAD":
+        return Response(content_type=content_type, headers={**STREAM_HEADERS, **(headers or {})})
     framing = {"Transfer-Encoding": "chunked"} if takes_chunks() else {}
     common = {"Content-Type": content_type, "Connection": "close", **framing, **STREAM_HEADERS}
     return HandedOver(talk, HTTPStatus.OK, {**common, **(headers or {})})

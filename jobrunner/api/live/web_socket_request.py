@@ -32,7 +32,8 @@ class UpgradeRequired(HTTPException):
 
 def accept_web_socket(settings: Settings) -> Handshake:
     """What is to be answered to this request. Raises UpgradeRequired, InvalidRequest, Forbidden."""
-    if request.headers.get("Upgrade", "").lower() != "websocket" or not takes_chunks():
+    asks_for_it = request.method == "GET" and request.headers.get("Upgrade", "").lower() == "websocket"
+    if not asks_for_it or not takes_chunks():
         raise UpgradeRequired
     _check_origin(settings)
     protocol = ServerProtocol()

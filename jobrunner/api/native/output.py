@@ -54,7 +54,7 @@ def _last_execution(task_id: str, job_id: str) -> Execution:
 
 
 def _one_stream(execution: Execution, stream: Stream) -> Response:
-    if _follows():
+    if query.follow():
         talk = TextTalk(execution, (stream,), takes_chunks(), offset=query.offset())
         return followed_body(talk, TEXT, _exit_code(execution))
     return text_stream(follow.read(current_farm(), execution.id, stream, query.offset()), _exit_code(execution))
@@ -63,7 +63,7 @@ def _one_stream(execution: Execution, stream: Stream) -> Response:
 def _both_streams(execution: Execution) -> Response:
     if "offset" in request.args:
         raise InvalidRequest(Fault("offset", "is for stdout and stderr only"))
-    if _follows():
+    if query.follow():
         talk = TextTalk(execution, (Stream.STDOUT, Stream.STDERR), takes_chunks(), between=BETWEEN_STREAMS)
         return followed_body(talk, TEXT, _exit_code(execution))
     return text_stream(_joined(current_farm(), execution.id), _exit_code(execution))
@@ -73,10 +73,6 @@ def _joined(farm: Farm, execution_id: str) -> Iterator[bytes]:
     yield from follow.read(farm, execution_id, Stream.STDOUT)
     yield BETWEEN_STREAMS
     yield from follow.read(farm, execution_id, Stream.STDERR)
-
-
-def _follows() -> bool:
-    return query.follow() and request.method != "HEAD"
 
 
 def _exit_code(execution: Execution) -> dict[str, str]:

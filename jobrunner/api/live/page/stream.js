@@ -2,6 +2,8 @@
 // Follows the WebSocket beside this page's address. Output is only ever put into text nodes.
 (() => {
   const MOST_LINES = 10000;
+  const MOST_WAITING = 50;  // frames, of at most 64 KiB of output each
+  const PAINT_MS = 50;
   const LONGEST_LINE = 20000; // characters; what is longer is shown as several lines
   const FIRST_PAUSE_MS = 500;
   const LONGEST_PAUSE_MS = 10000;
@@ -22,7 +24,7 @@
 
   function address() {
     const query = new URLSearchParams({ format: "json" });
-    if (position) query.set("position", position);
+    if (position) query.set("position", position); else query.set("tail", MOST_LINES);
     return location.origin.replace(/^http/, "ws") + base + "/ws/?" + query;
   }
 
@@ -32,7 +34,8 @@
       pauseMs = FIRST_PAUSE_MS;
       const frame = JSON.parse(message.data);
       if (frame.position) position = frame.position;
-      if (waiting.push(frame) === 1) soon(paint);
+      if (waiting.push(frame) === 1) setTimeout(paint, PAINT_MS);
+      if (waiting.length >= MOST_WAITING) paint(); // a hidden page's timers are slow
     };
     socket.onclose = (event) => {
       if (event.reason === "done") return;
@@ -45,18 +48,13 @@
     };
   }
 
-  // A page that nobody looks at is not painted by frames.
-  function soon(act) {
-    if (document.hidden) setTimeout(act, 100); else requestAnimationFrame(act);
-  }
-
   function paint() {
     const frames = waiting;
     waiting = [];
     for (const frame of frames) {
       if (frame.stream) write(frame.stream, frame.text); else tell(frame);
+      trim();
     }
-    trim();
     if (follows) scroller.scrollTop = scroller.scrollHeight;
   }
 
@@ -114,12 +112,12 @@
 
   function trim() {
     const excess = output.childElementCount - MOST_LINES;
+    if (excess >= 0) cut.hidden = false;
     if (excess <= 0) return;
     const range = document.createRange();
     range.setStart(output, 0);
     range.setEnd(output, excess);
     range.deleteContents();
-    cut.hidden = false;
   }
 
   function setFollows(wanted) {
