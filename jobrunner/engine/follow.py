@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from jobrunner.domain.ports import Chunk, Stream
 from jobrunner.engine.farm import Farm
-
-BATCH = 4  # chunks: 1 MiB in memory at a time
+from jobrunner.engine.output_batch import is_full, next_chunks
 
 
 def read(farm: Farm, execution_id: str, stream: Stream, offset: int = 0) -> Iterator[bytes]:
@@ -23,8 +22,8 @@ def read(farm: Farm, execution_id: str, stream: Stream, offset: int = 0) -> Iter
 
 
 def _chunks(farm: Farm, execution_id: str) -> Iterator[Chunk]:
-    """All chunks, fetched a few at a time: a reader who is slow, or pauses, holds no cursor of the store open."""
-    sequence = -1
-    while batch := list(farm.store.output.chunks(execution_id, after=sequence, limit=BATCH)):
+    batch = next_chunks(farm.store.output, execution_id, after=-1)
+    yield from batch
+    while is_full(batch):
+        batch = next_chunks(farm.store.output, execution_id, after=batch[-1].sequence)
         yield from batch
-        sequence = batch[-1].sequence

@@ -22,12 +22,11 @@ from jobrunner.domain.identifiers import retry_id
 from jobrunner.domain.ports import Chunk
 from jobrunner.domain.states import WAITING
 from jobrunner.engine.farm import Farm
+from jobrunner.engine.output_batch import is_full, next_chunks, size
 from jobrunner.errors import Ending, NotFound
 
 T = TypeVar("T")
 LOOK_SECONDS = 0.15
-BATCH = 16  # chunks that are fetched at a time ...
-BATCH_BYTES = 512 * 1024  # ... but no more of them than hold this much
 WINDOW_BYTES = 1024**2
 FEED_THREADS = 2
 CATCH_UP_THREADS = 4  # of their own, so that those who lag behind hold up nobody else
@@ -95,7 +94,7 @@ class Feed:
             self._take(chunk)
         if is_new or is_last:
             self._tell()
-        return is_settled or len(chunks) == BATCH or sum(map(_size, chunks)) >= BATCH_BYTES
+        return is_settled or is_full(chunks)
 
     def _read(self) -> tuple[Execution, list[Chunk]]:
         # Looked at before the chunks are: whatever an ended execution wrote is stored by then.
@@ -105,14 +104,7 @@ class Feed:
         return execution, [] if execution.state in WAITING else self._chunks(self.next_sequence)
 
     def _chunks(self, sequence: int) -> list[Chunk]:
-        chunks: list[Chunk] = []
-        size = 0
-        for chunk in self._store.output.chunks(self.execution.id, after=sequence - 1, limit=BATCH):
-            chunks.append(chunk)
-            size += _size(chunk)
-            if size >= BATCH_BYTES:
-                break
-        return chunks
+        return next_chunks(self._store.output, self.execution.id, after=sequence - 1)
 
     def _next_attempt(self, execution: Execution) -> str | None:
         following = self._store.executions.get(retry_id(execution.id))
@@ -120,9 +112,9 @@ class Feed:
 
     def _take(self, chunk: Chunk) -> None:
         self._window.append(chunk)
-        self._window_bytes += _size(chunk)
+        self._window_bytes += size(chunk)
         while self._window_bytes > WINDOW_BYTES and len(self._window) > 1:
-            self._window_bytes -= _size(self._window.popleft())
+            self._window_bytes -= size(self._window.popleft())
         self.next_sequence = chunk.sequence + 1
 
     def _tell(self) -> None:
@@ -174,7 +166,3 @@ class OutputHub:
 
 async def _ask(threads: ThreadPoolExecutor, question: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(threads, question)
-
-
-def _size(chunk: Chunk) -> int:
-    return sum(len(fragment.content) for fragment in chunk.fragments)

@@ -9,7 +9,7 @@ import pytest
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.ports import Chunk, Stream
 from jobrunner.domain.states import State
-from jobrunner.engine import follow, queries
+from jobrunner.engine import follow, output_batch, queries
 from jobrunner.engine.fire import fire
 from jobrunner.engine.run import run_execution
 from jobrunner.errors import InvalidRequest, NotFound
@@ -36,7 +36,7 @@ def test_output_is_read_from_an_offset(world: World, offset: int, expected: byte
 
 def test_more_output_than_a_batch_is_read_whole(world: World) -> None:
     execution = world.submit()
-    for count in (follow.BATCH - 1, follow.BATCH, follow.BATCH + 1, 3 * follow.BATCH):
+    for count in (output_batch.BATCH - 1, output_batch.BATCH, output_batch.BATCH + 1, 3 * output_batch.BATCH):
         execution = world.submit()
         store_output(world, execution.id, *[b"%d " % n for n in range(count)])
         assert world.output(execution) == b"".join(b"%d " % n for n in range(count))
