@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psutil
 import requests
@@ -205,6 +206,21 @@ def _cpu_seconds(farm: Farm) -> float:
     return sum(times.user + times.system for times in (member.cpu_times() for member in family))
 
 
+def follow_latency(farm: Farm, short: bool) -> Row:
+    """From the moment a container writes a line until one who follows has it. (Both read the same clock.)"""
+    count = 10 if short else 50
+    script = f"n=0; while [ $n -lt {count} ]; do cut -d' ' -f1 /proc/uptime; n=$((n+1)); sleep 0.33; done"
+    job = farm.post_job("sh", "-c", script)
+    ages: list[float] = []
+    with farm.http.get(f"{job['executionUrl']}/stdout/?follow=1", stream=True, timeout=60) as answer:
+        for line in answer.iter_lines(chunk_size=None):
+            now = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+            ages.append(now - float(line))
+    median, longest = statistics.median(ages), max(ages)
+    measured = f"{median:.2f} s, longest {longest:.2f} s"
+    return Row("a line written to a follower having it, median", measured, "<= 0.5 s", median <= 0.5)
+
+
 def followers(farm: Farm, short: bool) -> Row:
     """Many follow one container, by text, events and WebSockets in equal parts, and one more that never reads.
 
@@ -236,6 +252,7 @@ MEASURES: dict[str, Callable[[Farm, bool], Row]] = {
     "submit": submit_rate,
     "output": big_output,
     "adoption": adoption,
+    "latency": follow_latency,
     "followers": followers,
     "memory": memory_of_many,
 }
