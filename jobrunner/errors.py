@@ -13,7 +13,9 @@ JobrunnerError
 ├── ServiceUnavailable      a service we need does not answer; worth another try
 │   ├── StoreUnavailable        MongoDB
 │   ├── QueueUnavailable        Redis
-│   └── EngineUnavailable       the Docker Engine of a node
+│   ├── EngineUnavailable       the Docker Engine of a node
+│   ├── Ending                  this process, which ends
+│   └── Busy                    this process, which has too much to do
 ├── ContainerError          a container could not be had; becomes the outcome of its execution
 │   ├── ImageNotFound
 │   ├── ImagePullFailed         (worth another try)
@@ -133,6 +135,18 @@ class EngineUnavailable(ServiceUnavailable):
     """The Docker Engine of a node does not answer."""
 
     service = "docker"
+
+
+class Ending(ServiceUnavailable):
+    """This process is to end; another one will answer."""
+
+    service = "api"
+
+
+class Busy(ServiceUnavailable):
+    """This process has as much to do as it may."""
+
+    service = "api"
 
 
 class ContainerError(JobrunnerError):

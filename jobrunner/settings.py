@@ -115,6 +115,8 @@ class Settings(BaseModel):
     audit_retention_days: int = Field(365, ge=1, le=36500)
     public_url: str | None = Field(None, pattern=r"^https?://[^/?#]+(/[^?#]*)?$")
     page_size: int = Field(10, ge=1, le=1000)
+    api_followers: int = Field(500, ge=1, le=100_000)
+    api_stuck_seconds: Seconds = 120.0
 
     # Executions
     slots: int = Field(16, ge=1, le=1000)

@@ -7,6 +7,8 @@ from flask import Flask, Response, request
 from jobrunner.api import audit, compression, cross_site, errors, health, native, openapi, request_id
 from jobrunner.api.auth import Guard
 from jobrunner.api.context import AUDIT_TRAIL, FARM, GATEKEEPER
+from jobrunner.api.live.handover import LIVE_SERVER
+from jobrunner.api.live.server import LiveServer
 from jobrunner.api.read_deadline import request_has_arrived
 from jobrunner.api.request_body import read_body
 from jobrunner.engine.audit import AuditTrail
@@ -21,6 +23,7 @@ def create_app(farm: Farm) -> Flask:
     app.extensions[FARM] = farm
     app.extensions[GATEKEEPER] = Gatekeeper(farm)
     app.extensions[AUDIT_TRAIL] = AuditTrail(farm)
+    app.extensions[LIVE_SERVER] = LiveServer(farm)
     # A route answers with and without a slash at its end; a redirect would turn a client's POST into a GET. Rules are
     # written without it: of those, werkzeug also knows for both forms which methods are allowed.
     app.url_map.strict_slashes = False

@@ -87,7 +87,8 @@ def _refused_by_flask(error: HTTPException) -> Response:
     if status == 404:
         return _answer(*_no_such_route(request.path))
     field = "body" if status in (408, 413) else "request"
-    return _answer(status, Fault(field, error.description or error.name))
+    headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
+    return _answer(status, Fault(field, error.description or error.name), headers=headers)
 
 
 def _no_such_route(path: str) -> tuple[int, Fault]:

@@ -11,13 +11,31 @@ from gunicorn import util
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
+from jobrunner.api.context import FARM
 from jobrunner.api.errors import error_body
 from jobrunner.api.read_deadline import deadlines
 from jobrunner.errors import Fault
 
 
 class ApiWorker(ThreadWorker):
-    """Answers malformed and oversized requests as JSON, and logs no part of them: a query may hold anything."""
+    """Answers malformed and oversized requests as JSON, and logs no part of them: a query may hold anything.
+
+    It forgets a connection that the application has taken over (live/handover.py) without shutting it down.
+    """
+
+    def run(self) -> None:
+        """Serve until told to end, or until gunicorn's master is gone. Then those who follow something are let go."""
+        try:
+            super().run()
+        finally:
+            self.wsgi.extensions[FARM].stopping.set()
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """Called when a thread has done with a connection."""
+        if conn.sock.fileno() == -1:
+            self.nr_conns -= 1
+        else:
+            super().finish_request(conn, fs)
 
     def init_process(self) -> None:
         """Start what needs threads: here, after the fork."""

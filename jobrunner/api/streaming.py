@@ -1,57 +1,28 @@
-"""Answer with a stream of text, as it comes, for as long as somebody listens."""
+"""Answer with text, in pieces, however long it is."""
 
 from __future__ import annotations
 
-import select
-import socket
 from collections.abc import Iterator, Mapping
 
 from flask import Response, request
 
-KEEPALIVE_SECONDS = 15  # after this long without a byte, TCP asks whether the other side is still there
-KEEPALIVE_PROBES = 4
+from jobrunner.api.openapi.operation import TEXT
+
+# nginx would hold small pieces back.
+STREAM_HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
 
 
 def text_stream(pieces: Iterator[bytes], headers: Mapping[str, str]) -> Response:
-    """An answer made of these pieces. An empty piece says: nothing new, look whether somebody still listens.
+    """An answer made of these pieces.
 
     The first piece is fetched now, so that a store that does not answer is an error, and no broken answer.
     """
     if request.method == "HEAD":
         pieces = iter(())
     first = next(pieces, b"")
-    connection = request.environ.get("gunicorn.socket")
-    if connection is not None:
-        _keep_alive(connection)
-    return Response(
-        _while_listened_to(first, pieces, connection),
-        content_type="text/plain; charset=utf-8",
-        # nginx would hold small pieces back.
-        headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store", **headers},
-    )
+    return Response(_all(first, pieces), content_type=TEXT.name, headers={**STREAM_HEADERS, **headers})
 
 
-def _while_listened_to(first: bytes, pieces: Iterator[bytes], connection: socket.socket | None) -> Iterator[bytes]:
+def _all(first: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
     yield first  # also if it is empty: WSGI servers send the headers then, and no chunk
-    for piece in pieces:
-        if piece:
-            yield piece
-        elif connection is not None and _has_gone(connection):
-            return
-
-
-def _has_gone(connection: socket.socket) -> bool:
-    """Whether the other side has closed its connection, or lost it."""
-    poll = select.poll()
-    poll.register(connection, select.POLLRDHUP)  # POLLHUP and POLLERR are always reported
-    return bool(poll.poll(0))
-
-
-def _keep_alive(connection: socket.socket) -> None:
-    """Have a client that vanished without a word (a cable, a power cut) noticed by TCP."""
-    if connection.family == socket.AF_UNIX:
-        return
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_SECONDS)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_SECONDS)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
+    yield from pieces

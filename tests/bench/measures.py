@@ -9,12 +9,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psutil
 import requests
 
 from tests.bench.raw import RawEngine
 from tests.support.farm import Farm, wait_until
+from tests.support.live_crowd import follow_together
 
 LOOK_SECONDS = 0.2
 
@@ -204,6 +206,44 @@ def _cpu_seconds(farm: Farm) -> float:
     return sum(times.user + times.system for times in (member.cpu_times() for member in family))
 
 
+def follow_latency(farm: Farm, short: bool) -> Row:
+    """From the moment a container writes a line until one who follows has it. (Both read the same clock.)"""
+    count = 10 if short else 50
+    script = f"n=0; while [ $n -lt {count} ]; do cut -d' ' -f1 /proc/uptime; n=$((n+1)); sleep 0.33; done"
+    job = farm.post_job("sh", "-c", script)
+    ages: list[float] = []
+    with farm.http.get(f"{job['executionUrl']}/stdout/?follow=1", stream=True, timeout=60) as answer:
+        for line in answer.iter_lines(chunk_size=None):
+            now = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+            ages.append(now - float(line))
+    median, longest = statistics.median(ages), max(ages)
+    measured = f"{median:.2f} s, longest {longest:.2f} s"
+    return Row("a line written to a follower having it, median", measured, "<= 0.5 s", median <= 0.5)
+
+
+def followers(farm: Farm, short: bool) -> Row:
+    """Many follow one container, by text, events and WebSockets in equal parts, and one more that never reads.
+
+    Each must get every byte; the API must answer others meanwhile, and grow neither by threads nor by much memory.
+    """
+    count, seconds = (30, 3) if short else (200, 10)
+    (api,) = psutil.Process(farm.processes["api"].pid).children()
+    # They have some time to come, before it begins.
+    script = f"sleep 15; i=0; while [ $i -lt {seconds * 10} ]; do seq 1 20; sleep 0.1; i=$((i+1)); done"
+    job = farm.post_job("sh", "-c", script)
+    farm.wait_for_status(job, "running")
+    url = job["executionUrl"]
+    crowd = follow_together(url, api, count, lambda: farm.wait_for_end(job, seconds=120) and None)
+    expected = "".join(f"{number}\n" for number in range(1, 21)) * seconds * 10
+    whole = sum(received == expected for received in crowd.received)
+    p99 = 1000 * statistics.quantiles(crowd.health_seconds, n=100)[98]
+    threads = crowd.most_threads - crowd.threads_before
+    megabytes = (crowd.most_memory - crowd.memory_before) / 1e6
+    measured = f"{whole} got all; healthcheck p99 {p99:.0f} ms; {threads} threads, {megabytes:.0f} MB more"
+    kept = whole == count and p99 <= 250 and threads <= 16 and megabytes <= 100
+    return Row(f"{count} followers of one execution", measured, "all; <= 250 ms; <= 16, <= 100 MB", kept)
+
+
 MEASURES: dict[str, Callable[[Farm, bool], Row]] = {
     "idle": idle_latency,
     "start": start_latency,
@@ -212,5 +252,7 @@ MEASURES: dict[str, Callable[[Farm, bool], Row]] = {
     "submit": submit_rate,
     "output": big_output,
     "adoption": adoption,
+    "latency": follow_latency,
+    "followers": followers,
     "memory": memory_of_many,
 }

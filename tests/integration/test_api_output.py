@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -70,30 +69,6 @@ def test_a_long_output_comes_whole_and_in_order(api: ApiFarm) -> None:
     url = finished(api, *((chunk, chunk[:1]) for chunk in chunks))
     assert api.client.get(f"{url}/stdout/").data == b"".join(chunks)
     assert api.client.get(f"{url}/stderr/").data == b"".join(chunk[:1] for chunk in chunks)
-
-
-def test_who_follows_gets_what_is_written_until_the_end(api: ApiFarm) -> None:
-    posted = api.post("t")
-    execution_id = posted["executionId"]
-    api.advance(execution_id, State.PULLING, State.RUNNING)
-    answer = api.client.get(f"{posted['executionUrl']}/logs/?follow=1", buffered=False)
-    pieces = iter(answer.iter_encoded())
-    api.write(execution_id, b"one")
-    assert next(filter(None, pieces)) == b"one"
-    api.write(execution_id, b"two", b"err")
-    api.advance(execution_id, State.DONE, exit_code=0)
-    assert b"".join(pieces) == b"two\n-=-\nerr"
-
-
-def test_who_follows_an_ended_execution_gets_it_whole_at_once(api: ApiFarm) -> None:
-    url = finished(api, (b"out", b"err"))
-    assert api.client.get(f"{url}/stderr/?follow=true").data == b"err"
-
-
-def test_followers_are_let_go_when_the_process_ends(api: ApiFarm) -> None:
-    posted = api.post("t")
-    threading.Timer(0.3, api.farm.stopping.set).start()
-    assert api.client.get(f"{posted['executionUrl']}/stdout/?follow=1").data == b""
 
 
 def test_a_store_that_does_not_answer_is_an_error_and_no_empty_output(

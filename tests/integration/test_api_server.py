@@ -7,68 +7,22 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
-import psutil
 import pytest
 import requests
-from redis import Redis
 
 from jobrunner.domain.states import State
-from tests.support.api_farm import ApiFarm, api_farm
-from tests.support.farm import Farm, wait_until
+from tests.support.api_server import PATIENCE_SECONDS, Server, running_api
+from tests.support.farm import wait_until
 
 LARGE_BYTES = 100_000_000
-PATIENCE_SECONDS = 20
-
-
-@dataclass
-class Server:
-    """A running `jobrunner api`. `node` stands in for a node: it moves executions on, and writes their output."""
-
-    farm: Farm
-    node: ApiFarm
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return self.farm.url
-
-    def running_job(self) -> dict[str, Any]:
-        """A new job whose execution runs: what the API answered when it was posted."""
-        posted = self.farm.post_job()
-        self.node.advance(posted["executionId"], State.PULLING, State.RUNNING)
-        return posted
-
-    def worker(self) -> psutil.Process:
-        """The process that serves."""
-        (worker,) = psutil.Process(self.farm.processes["api"].pid).children()
-        return worker
-
-    def connections(self) -> int:
-        """How many connections of clients it holds."""
-        return sum(one.laddr.port == self.farm.port and bool(one.raddr) for one in self.worker().net_connections("tcp"))
 
 
 @pytest.fixture(scope="module")
 def server(mongodb_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with api_farm(mongodb_url) as node:
-        name = node.farm.settings.mongodb_database
-        farm = Farm(name, mongodb_url, redis_url, tmp_path_factory.mktemp(name), image="a", farm_id=name)
-        try:
-            farm.start_api()
-            yield Server(farm, node)
-        finally:
-            farm.end_all()
-            forget_messages(redis_url, name)
-
-
-def forget_messages(redis_url: str, farm_id: str) -> None:
-    """Remove what the farm has in Redis."""
-    with Redis.from_url(redis_url) as redis:
-        for key in redis.scan_iter(match=f"*{farm_id}*"):
-            redis.delete(key)
+    with running_api(mongodb_url, redis_url, tmp_path_factory.mktemp("api")) as server:
+        yield server
 
 
 def exchange(server: Server, request: bytes, *, half_close: bool = False) -> tuple[int, dict[str, str]]:

@@ -18,11 +18,11 @@ from jobrunner.domain.ports import Fragment, Store, Stream
 from jobrunner.domain.specs import JobSpec
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.fire import fire
-from jobrunner.engine.follow import read
 from jobrunner.engine.janitors.due import fire_overdue
 from jobrunner.engine.node import ThisNode
 from jobrunner.engine.run import run_execution
 from jobrunner.engine.run_end import RunEnd
+from jobrunner.engine.stored_output import read
 from jobrunner.engine.submit import submit
 from jobrunner.errors import QueueUnavailable
 from jobrunner.executors.fake import FakeEngine, FakeExecutor, Script
@@ -253,7 +253,7 @@ class World:
 
     def output(self, execution: Execution, stream: Stream = Stream.STDOUT) -> bytes:
         """What is stored of a stream."""
-        return b"".join(read(self.farm(), execution.id, stream))
+        return b"".join(read(self.store.output, execution.id, stream))
 
     def announced(self, kind: type[Event]) -> list[Any]:
         """The events of a kind."""

@@ -6,6 +6,7 @@ from jobrunner.api.native import (  # noqa: F401 - each registers its routes
     deliveries,
     executions,
     jobs,
+    live,
     nodes,
     output,
     output_search,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobrunner.api.native.query import LARGEST_OFFSET, LAST_PAGE
+from jobrunner.api.native.query import LARGEST_OFFSET, LAST_PAGE, MOST_LAST_LINES
 from jobrunner.api.openapi.operation import QueryParameter
 from jobrunner.domain.states import State
 
@@ -27,3 +27,5 @@ OFFSET = QueryParameter(
     "offset", "From this byte on.", {"type": "integer", "minimum": 0, "maximum": LARGEST_OFFSET, "default": 0}
 )
 FOLLOW = QueryParameter("follow", "1: until the execution is over.", _FLAG)
+TAIL = QueryParameter("tail", "The last so many lines.", {"type": "integer", "minimum": 0, "maximum": MOST_LAST_LINES})
+WRITTEN_SINCE = QueryParameter("since", "What was written since: ISO 8601 (2026-05-01T12:00:00Z), or UNIX seconds.")

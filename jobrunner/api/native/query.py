@@ -13,8 +13,9 @@ from jobrunner.domain.states import State
 from jobrunner.errors import Fault, InvalidRequest
 
 LAST_PAGE = 1_000_000
-MOST_LINES = 1_000_000
+MOST_LAST_LINES = 1_000_000
 LARGEST_OFFSET = 2**53
+MOST_LINES_TO_FOLLOW_FROM = 10_000
 _FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}
 _DIGITS = re.compile(r"[0-9]{1,16}")
 _UNIX_SECONDS = re.compile(r"[0-9]{1,16}(\.[0-9]{1,9})?")
@@ -32,7 +33,7 @@ def offset() -> int:
 
 def tail() -> int | None:
     """?tail=, in lines; None: all of them."""
-    return _whole_number("tail", default=0, lowest=0, highest=MOST_LINES) if "tail" in request.args else None
+    return _whole_number("tail", default=0, lowest=0, highest=MOST_LAST_LINES) if "tail" in request.args else None
 
 
 def limit() -> int:
@@ -49,6 +50,17 @@ def flag(name: str) -> bool:
     """?name=1 or true."""
     value = _FLAGS.get(request.args.get(name, "").lower())
     return _refuse(name, "must be 1 or 0") if value is None else value
+
+
+def choice(name: str, options: tuple[str, ...]) -> str:
+    """One of these words; the first where the parameter is not given."""
+    chosen = request.args.get(name, options[0])
+    return chosen if chosen in options else _refuse(name, f"must be one of {', '.join(options)}")
+
+
+def last_lines() -> int:
+    """?tail= of a follower: how many lines of what is there already."""
+    return _whole_number("tail", default=0, lowest=0, highest=MOST_LINES_TO_FOLLOW_FROM)
 
 
 def states() -> list[State]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 import pytest
@@ -10,26 +9,22 @@ import pytest
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.ports import Chunk, Stream
 from jobrunner.domain.states import State
-from jobrunner.engine import follow, queries
+from jobrunner.engine import queries, stored_output
 from jobrunner.engine.fire import fire
 from jobrunner.engine.run import run_execution
 from jobrunner.errors import InvalidRequest, NotFound
 from tests.support.engine_world import TASK, World, err, out
-from tests.support.farm import wait_until
-
-
-@pytest.fixture(autouse=True)
-def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follow, "LOOK_SECONDS", 0.001)
 
 
 def store_output(world: World, execution_id: str, *contents: bytes) -> None:
+    stdout_bytes = 0
     for number, content in enumerate(contents):
-        cursor = {Stream.STDOUT: len(content), Stream.STDERR: 1}
+        stdout_bytes += len(content)
+        cursor = {Stream.STDOUT: stdout_bytes, Stream.STDERR: number + 1}
         world.store.output.append(Chunk(execution_id, number, (out(content), err(b"x")), cursor, "writer"))
 
 
-# ------------------------------------------------------------------------------------------------------- follow
+# --------------------------------------------------------------------------------------------------------- read
 
 
 @pytest.mark.parametrize(
@@ -38,47 +33,16 @@ def store_output(world: World, execution_id: str, *contents: bytes) -> None:
 def test_output_is_read_from_an_offset(world: World, offset: int, expected: bytes) -> None:
     execution = world.submit()
     store_output(world, execution.id, b"aa", b"bb", b"cc")
-    assert b"".join(follow.read(world.farm(), execution.id, Stream.STDOUT, offset)) == expected
+    assert b"".join(stored_output.read(world.store.output, execution.id, Stream.STDOUT, offset)) == expected
 
 
 def test_more_output_than_a_batch_is_read_whole(world: World) -> None:
     execution = world.submit()
-    for count in (follow.BATCH - 1, follow.BATCH, follow.BATCH + 1, 3 * follow.BATCH):
+    for count in (stored_output.BATCH - 1, stored_output.BATCH, stored_output.BATCH + 1, 3 * stored_output.BATCH):
         execution = world.submit()
         store_output(world, execution.id, *[b"%d " % n for n in range(count)])
         assert world.output(execution) == b"".join(b"%d " % n for n in range(count))
         assert world.output(execution, Stream.STDERR) == b"x" * count
-
-
-def test_following_brings_what_is_written_and_ends_with_the_execution(world: World) -> None:
-    execution = world.submit("run-on")
-    run = world.run_in_background(world.node(), execution.id)
-    wait_until(lambda: world.engine.starts[execution.id], 5, "it runs")
-    got: list[bytes] = []
-    following = threading.Thread(
-        target=lambda: got.extend(follow.read(world.farm(), execution.id, Stream.STDOUT, follow=True))
-    )
-    following.start()
-    world.engine.run_on(execution.id, out(b"more\n"))
-    world.engine.exit(execution.id, 0)
-    run.result(5)
-    following.join(5)
-    assert not following.is_alive()
-    assert b"".join(got) == b"up\nmore\n"
-
-
-def test_following_gives_its_caller_a_turn_while_nothing_is_written(world: World) -> None:
-    execution = world.submit()
-    pieces = follow.read(world.farm(), execution.id, Stream.STDOUT, follow=True)
-    assert [next(pieces) for _ in range(5)] == [b""] * 5
-
-
-def test_following_ends_when_the_process_is_to_end(world: World) -> None:
-    farm = world.farm()
-    pieces = follow.read(farm, world.submit().id, Stream.STDOUT, follow=True)
-    next(pieces)
-    farm.stopping.set()
-    assert list(pieces) in ([], [b""])
 
 
 # ------------------------------------------------------------------------------------------------------ queries
