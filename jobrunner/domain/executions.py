@@ -27,7 +27,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Job:
-    """A definition: what to run, and when. `revision` counts how often it was given a new one."""
+    """A definition: what to run, and when. `revision` counts how often it was given a new one.
+
+    `scheduled_until`: when it starts by itself for the last time, at the latest; None: it does not.
+    """
 
     id: str
     task_id: str
@@ -37,6 +40,7 @@ class Job:
     executions_count: int = 0
     revision: int = 0
     stopped_at: datetime | None = None
+    scheduled_until: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from jobrunner.domain.deliveries import Delivery, DeliveryAttempt, DeliveryState
 from jobrunner.domain.executions import Execution, Job, Node, Page, Task
 from jobrunner.domain.images import ImageReference
+from jobrunner.domain.listing import ExecutionFilter, JobFilter, Position, Slice
 from jobrunner.domain.outcomes import ContainerExit
 from jobrunner.domain.states import State
 
@@ -119,6 +120,9 @@ class JobStore(Protocol):
     def ids_of_task(self, task_id: str, after: str | None, limit: int) -> list[str]:
         """The ids of a task's jobs, the oldest first, those after job `after`, at most `limit`."""
 
+    def slice(self, chosen: JobFilter, limit: int, after: Position | None = None) -> Slice[Job]:
+        """Some of the jobs that are wanted, the newest first."""
+
     def count(self) -> int:
         """About how many jobs there are: an estimate that costs the same however many they are."""
 
@@ -144,21 +148,8 @@ class ExecutionStore(Protocol):
     def page_of_job(self, job_id: str, number: int, per_page: int) -> list[Execution]:
         """A page of a job's executions, the newest first."""
 
-    def page(
-        self,
-        number: int,
-        per_page: int,
-        states: Iterable[State] = (),
-        task_id: str | None = None,
-        *,
-        job_id: str | None = None,
-        node: str | None = None,
-        since: datetime | None = None,
-    ) -> list[Execution]:
-        """A page of all executions, the newest first; only those of some states, a task, a job, a node, or made since.
-
-        One more than `per_page` is returned where there is a next page.
-        """
+    def slice(self, chosen: ExecutionFilter, limit: int, after: Position | None = None) -> Slice[Execution]:
+        """Some of the executions that are wanted, the newest first."""
 
     def last_of_job(self, job_id: str) -> Execution | None:
         """The newest execution of a job."""

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from jobrunner.domain.hooks import Moment, Notify, Secret, Webhook, Webhooks
 from jobrunner.domain.images import PullPolicy, parse_image
+from jobrunner.domain.labels import Labels
 from jobrunner.domain.schedules import check_cron, check_timezone, parse_duration, parse_instant
 from jobrunner.domain.specification import Number, Specification, Text, WholeNumber, check_text
 
@@ -120,6 +121,7 @@ class JobSpec(Specification):
     webhook: Webhook | None = None  # short for one of webhooks.finishes
     webhook_secret: Secret | None = Field(None, repr=False)
     notify: Notify = Notify()
+    labels: Labels = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_start(self) -> JobSpec:

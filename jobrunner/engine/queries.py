@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from jobrunner.domain.executions import Execution, Job, Node, Page, Task
 from jobrunner.domain.identifiers import check_task_id, check_uuid, words_of
+from jobrunner.domain.listing import ExecutionFilter, JobFilter, Position, Slice
 from jobrunner.domain.ports import Stream
 from jobrunner.domain.schedules import next_instants
 from jobrunner.domain.states import State
@@ -142,20 +142,14 @@ def output_tail(farm: Farm, execution: Execution, limit_bytes: int) -> OutputTai
     return OutputTail(stdout, stderr, is_whole=not (more_stdout or more_stderr))
 
 
-def executions(
-    farm: Farm,
-    page: int,
-    states: Iterable[State] = (),
-    task_id: str | None = None,
-    *,
-    job_id: str | None = None,
-    node: str | None = None,
-    since: datetime | None = None,
-) -> tuple[list[Execution], bool]:
-    """A page of all executions, or of those that are asked for, the newest first, and whether there is a next one."""
-    per_page = farm.settings.page_size
-    found = farm.store.executions.page(page, per_page, states, task_id, job_id=job_id, node=node, since=since)
-    return found[:per_page], len(found) > per_page
+def executions(farm: Farm, chosen: ExecutionFilter, after: Position | None = None) -> Slice[Execution]:
+    """Some of the executions that are asked for, the newest first, and where to go on."""
+    return farm.store.executions.slice(chosen, farm.settings.page_size, after)
+
+
+def all_jobs(farm: Farm, chosen: JobFilter, after: Position | None = None) -> Slice[Job]:
+    """Some of the jobs that are asked for, whatever their task, the newest first, and where to go on."""
+    return farm.store.jobs.slice(chosen, farm.settings.page_size, after)
 
 
 def nodes(farm: Farm) -> list[Node]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jobrunner.domain.executions import Execution, Node
+from jobrunner.domain.listing import ExecutionFilter
 from jobrunner.domain.states import State
 from jobrunner.engine.farm import Farm
 
@@ -31,12 +32,12 @@ class FarmStatus:
 def farm_status(farm: Farm) -> FarmStatus:
     """The farm now. Its cost does not grow with history. Raises StoreUnavailable, QueueUnavailable."""
     store = farm.store
-    running = store.executions.page(1, MOST_SHOWN, [State.RUNNING])
+    running = store.executions.slice(ExecutionFilter([State.RUNNING]), MOST_SHOWN)
     return FarmStatus(
         at=farm.clock.now(),
         nodes=store.nodes.all(),
-        running=running[:MOST_SHOWN],
-        has_more_running=len(running) > MOST_SHOWN,
+        running=running.items,
+        has_more_running=running.following is not None,
         queue_length=farm.queue.length(),
         scheduled=store.executions.next_scheduled(MOST_SHOWN),
         scheduled_count=store.executions.count_scheduled(),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from jobrunner.domain.executions import Execution, Job
 from jobrunner.domain.identifiers import new_id
+from jobrunner.domain.listing import scheduled_until
 from jobrunner.domain.schedules import due_at
 from jobrunner.domain.specs import JobSpec
 from jobrunner.engine.cancel import waiting_of_job, withdraw
@@ -34,7 +35,15 @@ def submit(farm: Farm, task_id: str, spec: JobSpec, job_id: str | None = None) -
     check_can_notify(farm.settings, spec)
     farm.queue.check()
     now = farm.clock.now()
-    job = Job(job_id or new_id(), task_id, spec, created_at=now, modified_at=now, executions_count=1)
+    job = Job(
+        job_id or new_id(),
+        task_id,
+        spec,
+        created_at=now,
+        modified_at=now,
+        executions_count=1,
+        scheduled_until=scheduled_until(spec, now),
+    )
     farm.store.jobs.add(job)
     farm.store.tasks.touch(task_id, now, new_jobs=1)
     return Accepted(job, _start(farm, job))
@@ -54,7 +63,14 @@ def resubmit(farm: Farm, task_id: str, job_id: str, spec: JobSpec) -> Accepted:
     check_can_notify(farm.settings, spec)
     farm.queue.check()
     now = farm.clock.now()
-    job = replace(stored, spec=spec, modified_at=now, revision=stored.revision + 1, stopped_at=None)
+    job = replace(
+        stored,
+        spec=spec,
+        modified_at=now,
+        revision=stored.revision + 1,
+        stopped_at=None,
+        scheduled_until=scheduled_until(spec, now),
+    )
     superseded = waiting_of_job(farm, stored)
     farm.store.jobs.replace(job)
     farm.store.tasks.touch(task_id, now)

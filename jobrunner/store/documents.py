@@ -48,11 +48,28 @@ class JobDocument(Document):
     executions_count = IntField(default=0)
     revision = IntField(default=0)
     stopped_at = DateTimeField()
+    scheduled_until = DateTimeField()
+    labels = ListField(StringField())  # terms
 
     meta = {  # noqa: RUF012
         "collection": "jobs",
         "auto_create_index": False,
-        "indexes": [("task_id", "created_at", "id")],  # JobStore.ids_of_task
+        "indexes": [
+            ("task_id", "created_at", "id"),  # ids_of_task, slice of one task
+            ("-created_at", "-id"),  # slice of all
+            {  # slice by label
+                "fields": ["labels", "-created_at", "-id"],
+                "partialFilterExpression": {"labels": {"$exists": True}},
+            },
+            {  # slice of the scheduled ones
+                "fields": ["-created_at", "-id", "scheduled_until"],
+                "partialFilterExpression": {"scheduled_until": {"$exists": True}},
+            },
+            {  # slice of the stopped ones
+                "fields": ["-created_at", "-id", "stopped_at"],
+                "partialFilterExpression": {"stopped_at": {"$exists": True}},
+            },
+        ],
     }
 
 
@@ -94,20 +111,25 @@ class ExecutionDocument(Document):
     owes_retry = BooleanField(default=False)
     owed_deliveries = EmbeddedDocumentListField(OwedDeliveryDocument)
     times = MapField(DateTimeField())
+    labels = ListField(StringField())  # terms
 
     meta = {  # noqa: RUF012
         "collection": "executions",
         "auto_create_index": False,
         "indexes": [
-            ("job_id", "-created_at", "-id"),  # page_of_job, page of one job, last_of_job
-            ("job_id", "state", "created_at", "id"),  # open_of_job
+            ("job_id", "-created_at", "-id"),  # page_of_job, last_of_job
+            ("job_id", "state", "created_at", "id"),  # open_of_job, slice of one job
             ("state", "id"),  # waiting, count_scheduled
-            ("state", "-created_at", "-id"),  # page by state
-            ("-created_at", "-id"),  # page of all
-            ("task_id", "-created_at", "-id"),  # page of one task
-            {  # page of one node
-                "fields": ["node", "-created_at", "-id"],
+            ("state", "-created_at", "-id"),  # slice by state
+            ("-created_at", "-id"),  # slice of all
+            ("task_id", "state", "-created_at", "-id"),  # slice of one task
+            {  # slice of one node
+                "fields": ["node", "state", "-created_at", "-id"],
                 "partialFilterExpression": {"node": {"$exists": True}},
+            },
+            {  # slice by label
+                "fields": ["labels", "state", "-created_at", "-id"],
+                "partialFilterExpression": {"labels": {"$exists": True}},
             },
             {"fields": ["job_id", "due_at", "id"], "partialFilterExpression": {"state": "scheduled"}},  # next_of_job
             {"fields": ["due_at", "id"], "partialFilterExpression": {"state": "scheduled"}},  # next_scheduled

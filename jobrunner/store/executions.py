@@ -10,14 +10,17 @@ from mongoengine import NotUniqueError, QuerySet
 from pymongo.errors import DuplicateKeyError
 
 from jobrunner.domain.executions import Execution
+from jobrunner.domain.labels import label_terms
+from jobrunner.domain.listing import ExecutionFilter, Position, Slice
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import ON_A_NODE, TERMINAL, State
 from jobrunner.store.deliveries import owed_delivery, owed_documents
 from jobrunner.store.documents import ExecutionDocument
 from jobrunner.store.errors import translating_errors
+from jobrunner.store.newest_first import NEWEST_FIRST, Choice, created, read_slice
 
-_OWN_FIELDS = ("spec", "state", "cause", "times", "owed_deliveries")
+_OWN_FIELDS = ("spec", "state", "cause", "times", "owed_deliveries", "labels")
 _PLAIN_FIELDS = tuple(name for name in ExecutionDocument._fields if name not in _OWN_FIELDS)
 _OPEN = [state.value for state in State if state not in TERMINAL]
 _HELD = [state.value for state in ON_A_NODE]
@@ -55,28 +58,10 @@ class MongoExecutions:
         found = ExecutionDocument.objects(job_id=job_id).order_by("-created_at", "-id")
         return _list(found.skip((number - 1) * per_page), per_page)
 
-    def page(
-        self,
-        number: int,
-        per_page: int,
-        states: Iterable[State] = (),
-        task_id: str | None = None,
-        *,
-        job_id: str | None = None,
-        node: str | None = None,
-        since: datetime | None = None,
-    ) -> list[Execution]:
-        """A page of all executions, or of those that are asked for, the newest first; one more if there is a next."""
-        wanted = {
-            "state__in": [state.value for state in states] or None,
-            "task_id": task_id,
-            "job_id": job_id,
-            "node": node,
-            "created_at__gte": since,
-        }
-        query = {name: value for name, value in wanted.items() if value is not None}
-        found = ExecutionDocument.objects(**query).order_by("-created_at", "-id")
-        return _list(found.skip((number - 1) * per_page), per_page + 1)
+    def slice(self, chosen: ExecutionFilter, limit: int, after: Position | None = None) -> Slice[Execution]:
+        """Some of the executions that are wanted, the newest first."""
+        found, following = read_slice(ExecutionDocument, _choice(chosen, after), limit)
+        return Slice(tuple(map(_execution, found)), following)
 
     def last_of_job(self, job_id: str) -> Execution | None:
         """The newest execution of a job."""
@@ -138,6 +123,22 @@ class MongoExecutions:
             return list(query.scalar("id"))
 
 
+def _choice(chosen: ExecutionFilter, after: Position | None) -> Choice:
+    """The first of these that is asked for picks the index; each of those has the state in it, too."""
+    terms = [("labels", term) for term in chosen.labels]
+    owners = [("job_id", chosen.job_id), *terms, ("node", chosen.node), ("task_id", chosen.task_id)]
+    wanted = [(name, value) for name, value in owners if value is not None]
+    narrow = created(chosen.since, chosen.until, after) | dict(wanted[:1])
+    # Where any state will do, all are named: then each is a range of the index, and they are merged in order.
+    states = chosen.states or (wanted and list(State))
+    if states:
+        narrow["state"] = {"$in": [state.value for state in states]}
+    rest = {"$and": [{name: value} for name, value in wanted[1:]]} if wanted[1:] else {}
+    prefix = dict.fromkeys((*dict(wanted[:1]), *(["state"] if states else [])), 1)
+    order = {"created_at": 1, "_id": 1} if "job_id" in prefix else NEWEST_FIRST
+    return Choice(prefix | order, narrow, rest)
+
+
 def _update(changes: Mapping[str, Any]) -> dict[str, Any]:
     fields = {name: value for name, value in changes.items() if name != "moved_at"}
     if "state" in fields:
@@ -168,6 +169,7 @@ def _document(execution: Execution) -> ExecutionDocument:
         state=execution.state.value,
         cause=_plain(execution.cause),
         times={state.value: at for state, at in execution.times.items()},
+        labels=label_terms(execution.spec.labels) or None,
         owed_deliveries=owed_documents(execution.owed_deliveries),
         **{name: getattr(execution, name) for name in _PLAIN_FIELDS},
     )

@@ -157,7 +157,7 @@ def test_executions_are_listed_by_node_and_time(api: ApiFarm) -> None:
         api.advance(execution_id, State.PULLING, node="n 1")
     page = get(api, "/executions/?node=n+1")
     assert [item["executionId"] for item in page["items"]] == posted[3:0:-1]
-    assert page["nextUrl"] == f"{BASE}/executions/?node=n+1&page=2"
+    assert page["nextUrl"].startswith(f"{BASE}/executions/?node=n+1&after=")
     assert [item["executionId"] for item in get(api, page["nextUrl"])["items"]] == posted[:1]
     soon = api.farm.clock.now() + timedelta(minutes=1)
     for instant in (soon.isoformat(), iso(soon), str(soon.timestamp()), str(int(soon.timestamp()) + 1)):
@@ -192,16 +192,8 @@ def test_all_executions_of_a_job_are_listed_newest_first(api: ApiFarm) -> None:
     first = get(api, list_url)
     assert [item["executionId"] for item in first["items"]] == made[:0:-1]
     assert first["items"][0] == get(api, "/executions/")["items"][0]
-    del first["items"]
-    assert first == {
-        "page": 1,
-        "perPage": 3,
-        "hasNext": True,
-        "hasPrev": False,
-        "nextUrl": f"{list_url}/?page=2",
-        "prevUrl": None,
-    }
-    second = get(api, f"/tasks/t/job/{posted['jobId']}/executions/?page=2")
+    assert first["nextUrl"].startswith(f"{list_url}/?after=")
+    second = get(api, first["nextUrl"].replace("/jobs/", "/job/"))
     assert [item["executionId"] for item in second["items"]] == made[:1]
     assert second["hasNext"] is False
     assert api.client.get(list_url.replace("/t/", "/other/")).status_code == 404

@@ -128,6 +128,7 @@ def job_details(view: JobView, redacted_names: Iterable[str], urls: Urls) -> Doc
         "jobId": job.id,
         "url": url,
         "stoppedAt": iso(job.stopped_at),
+        "labels": job.spec.labels,
         "page": view.page,
         "perPage": EXECUTIONS_PER_PAGE,
         **_neighbours(url, view.page, has_next),
@@ -195,6 +196,7 @@ def _run(execution: Execution) -> Document:
         "executionId": execution.id,
         "attempt": execution.attempt,
         "node": execution.node,
+        "labels": execution.spec.labels,
     }
 
 
@@ -216,25 +218,8 @@ def _history(execution: Execution) -> list[Document]:
     return [{"status": state, "at": iso(at)} for state, at in moves]
 
 
-def execution_page(
-    executions: Iterable[Execution],
-    page: int,
-    per_page: int,
-    has_next: bool,
-    urls: Urls,
-    list_url: str,
-    **query: str | None,
-) -> Document:
-    """A page of executions, of the list at `list_url`. `query`: what they were chosen by."""
-    return {
-        "items": [_execution_item(execution, urls) for execution in executions],
-        "page": page,
-        "perPage": per_page,
-        **_neighbours(list_url, page, has_next, **query),
-    }
-
-
-def _execution_item(execution: Execution, urls: Urls) -> Document:
+def execution_item(execution: Execution, urls: Urls) -> Document:
+    """An execution in a list."""
     return {
         **_run(execution),
         "jobId": execution.job_id,
