@@ -5,11 +5,13 @@ JobrunnerError
 ├── RequestError            the caller asked for something that cannot be
 │   ├── InvalidRequest      ... because of these fields, for these reasons
 │   ├── NotFound            ... because it does not exist
-│   └── Conflict            ... because of the state it is in
+│   ├── Conflict            ... because of the state it is in
+│   └── Gone                ... because it was, and is kept no longer
 ├── ServiceUnavailable      a service we need does not answer; worth another try
 │   ├── StoreUnavailable        MongoDB
 │   ├── QueueUnavailable        Redis
-│   └── EngineUnavailable       the Docker Engine of a node
+│   ├── EngineUnavailable       the Docker Engine of a node
+│   └── TooManyListeners        to the events, for this API process
 ├── ContainerError          a container could not be had; becomes the outcome of its execution
 │   ├── ImageNotFound
 │   ├── ImagePullFailed         (worth another try)
@@ -74,6 +76,14 @@ class Conflict(RequestError):
         self.fault = Fault(field, reason)
 
 
+class Gone(RequestError):
+    """What was asked for was there once, and is kept no longer."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.fault = Fault(field, reason)
+
+
 class ServiceUnavailable(JobrunnerError):
     """A service that jobrunner needs does not answer at present."""
 
@@ -97,6 +107,12 @@ class EngineUnavailable(ServiceUnavailable):
     """The Docker Engine of a node does not answer."""
 
     service = "docker"
+
+
+class TooManyListeners(ServiceUnavailable):
+    """As many as may listen to the farm's events at once do so."""
+
+    service = "events"
 
 
 class ContainerError(JobrunnerError):

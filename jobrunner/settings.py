@@ -100,6 +100,7 @@ class Settings(BaseModel):
     api_max_body_bytes: int = Field(1024 * 1024, ge=1024)
     public_url: str | None = Field(None, pattern=r"^https?://[^/?#]+(/[^?#]*)?$")
     page_size: int = Field(10, ge=1, le=1000)
+    api_event_listeners: int = Field(32, ge=1, le=4096)
 
     # Executions
     slots: int = Field(16, ge=1, le=1000)

@@ -20,6 +20,7 @@ from jobrunner.queueing.rq_schedule import RqTriggers
 from jobrunner.settings import Settings
 from jobrunner.store import connection as mongo_connection
 from jobrunner.store.deliveries import MongoDeliveries
+from jobrunner.store.events import MongoEvents
 from jobrunner.store.executions import MongoExecutions
 from jobrunner.store.farm import farm_id
 from jobrunner.store.jobs import MongoJobs
@@ -75,5 +76,6 @@ def mongo_store() -> Store:
         output=MongoOutput(),
         nodes=MongoNodes(),
         deliveries=MongoDeliveries(),
+        events=MongoEvents(),
         health=mongo_connection.MongoHealth(),
     )

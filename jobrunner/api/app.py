@@ -15,6 +15,7 @@ def create_app(farm: Farm) -> Flask:
     """All routes, over one farm."""
     app = Flask(__name__, static_folder=None)
     app.extensions[FARM] = farm
+    app.extensions[native.events.HUB] = native.events.make_hub(farm)
     # A route answers with and without a slash at its end; a redirect would turn a client's POST into a GET. Rules are
     # written without it: of those, werkzeug also knows for both forms which methods are allowed.
     app.url_map.strict_slashes = False

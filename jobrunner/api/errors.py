@@ -1,6 +1,6 @@
 """How an error is answered: {"error": "<field>: <reason>; ...", "errors": [{"field", "reason"}, ...]}.
 
-InvalidRequest 400, NotFound 404, Conflict 409, ServiceUnavailable 503 (with Retry-After), what Flask refuses
+InvalidRequest 400, NotFound 404, Conflict 409, Gone 410, ServiceUnavailable 503 (with Retry-After), what Flask refuses
 (unknown routes, wrong methods, too large bodies) with its own status, and anything unforeseen 500.
 """
 
@@ -12,7 +12,7 @@ import structlog
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from jobrunner.errors import Conflict, Fault, InvalidRequest, NotFound, RequestError, ServiceUnavailable
+from jobrunner.errors import Conflict, Fault, Gone, InvalidRequest, NotFound, RequestError, ServiceUnavailable
 
 MOST_FAULTS = 50
 LONGEST_FIELD = 100
@@ -50,6 +50,8 @@ def _refused(error: RequestError) -> Response:
             return _answer(404, fault)
         case Conflict(fault=fault):
             return _answer(409, fault)
+        case Gone(fault=fault):
+            return _answer(410, fault)
     raise error
 
 

@@ -13,8 +13,10 @@ from typing import Any, Protocol
 
 from jobrunner.domain.deliveries import Delivery, DeliveryAttempt, DeliveryState
 from jobrunner.domain.executions import Execution, Job, Node, Page, Task
+from jobrunner.domain.farm_events import FarmEvent
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.listing import ExecutionFilter, JobFilter, Position, Slice
+from jobrunner.domain.node_states import NodeState
 from jobrunner.domain.outcomes import ContainerExit
 from jobrunner.domain.states import State
 
@@ -230,6 +232,33 @@ class NodeStore(Protocol):
     def silent_since(self, instant: datetime) -> list[str]:
         """The names of the nodes that were last heard of before an instant."""
 
+    def presence(self) -> dict[str, NodeState]:
+        """What was noted last of each node, by name."""
+
+    def note_presence(self, name: str, state: NodeState, at: datetime) -> None:
+        """Note what a node has become."""
+
+
+class EventStream(Protocol):
+    """The events of the farm, in the order in which they happened."""
+
+    @property
+    def position(self) -> str:
+        """The place up to which all has been told: an id to go on after. Of two places, the later is the greater."""
+
+    def next(self) -> FarmEvent | None:
+        """The next event; None where there was none for the time that `open` was given."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+class EventSource(Protocol):
+    """Where the events of the farm come from."""
+
+    def open(self, after: str | None, wait_seconds: float) -> EventStream:
+        """The events after that of an id, or from now on. Raises InvalidRequest (no such id), Gone (too long ago)."""
+
 
 @dataclass(frozen=True)
 class Store:
@@ -241,6 +270,7 @@ class Store:
     output: OutputStore
     nodes: NodeStore
     deliveries: DeliveryStore
+    events: EventSource
     health: Health
 
 

@@ -226,6 +226,16 @@ class NodeDocument(Document):
     }
 
 
+class NodePresenceDocument(Document):
+    """What a node was to the farm when that was last looked at; each change of it is an event."""
+
+    id = StringField(primary_key=True)
+    state = StringField(required=True)
+    at = DateTimeField(required=True)
+
+    meta = {"collection": "node_presence", "auto_create_index": False}  # noqa: RUF012
+
+
 class FarmDocument(Document):
     """The farm itself."""
 
@@ -243,4 +253,5 @@ ALL_DOCUMENTS = (
     DeliveryDocument,
     ChunkDocument,
     NodeDocument,
+    NodePresenceDocument,
 )

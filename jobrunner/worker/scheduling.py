@@ -18,6 +18,7 @@ from jobrunner.engine.farm import Farm
 from jobrunner.engine.fire import fire
 from jobrunner.engine.janitors.due import fire_overdue
 from jobrunner.engine.janitors.owed import make_owed_retries
+from jobrunner.engine.janitors.presence import note_presence
 from jobrunner.engine.janitors.requeue import requeue
 from jobrunner.engine.janitors.rescue import Rescue
 from jobrunner.engine.janitors.unsent import make_owed_deliveries
@@ -64,6 +65,7 @@ class SchedulerService:
             "owed": make_owed_retries,
             "unsent": make_owed_deliveries,
             "due": fire_overdue,
+            "presence": note_presence,
         }
         duties = [
             self._duty("lead", RING_SECONDS, self._lead),

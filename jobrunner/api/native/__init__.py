@@ -2,6 +2,7 @@
 
 from jobrunner.api.native import (  # noqa: F401 - each registers its routes
     deliveries,
+    events,
     executions,
     jobs,
     nodes,

@@ -8,9 +8,9 @@ from datetime import datetime
 from jobrunner import __version__
 from jobrunner.api.native.times import iso
 from jobrunner.api.native.translate import Document
-from jobrunner.api.native.translate_nodes import node_state
 from jobrunner.api.native.urls import Urls
 from jobrunner.domain.executions import Execution, Node
+from jobrunner.domain.node_states import node_state
 from jobrunner.engine.status import FarmStatus
 
 

@@ -45,6 +45,11 @@ class Urls:
         return f"{self.base}/jobs"
 
     @property
+    def events(self) -> str:
+        """The URL of the events of the farm."""
+        return f"{self.base}/events"
+
+    @property
     def executions(self) -> str:
         """The URL of the list of executions."""
         return f"{self.base}/executions"
