@@ -19,6 +19,7 @@ from jobrunner.queueing.rq_queue import RqQueue
 from jobrunner.queueing.rq_schedule import RqTriggers
 from jobrunner.settings import Settings
 from jobrunner.store import connection as mongo_connection
+from jobrunner.store.blacklist import MongoBlacklist
 from jobrunner.store.deliveries import MongoDeliveries
 from jobrunner.store.events import MongoEvents
 from jobrunner.store.executions import MongoExecutions
@@ -37,6 +38,7 @@ class Wiring:
         """Connect. Raises SettingsError, StoreUnavailable."""
         mongo_connection.connect(settings)
         mongo_connection.ensure_indexes()
+        MongoTasks().fill_in_words()
         self.farm_id = settings.farm_id or farm_id()
         self.settings = settings
         self.redis: Redis = redis_connection.connect(settings)
@@ -77,5 +79,6 @@ def mongo_store() -> Store:
         nodes=MongoNodes(),
         deliveries=MongoDeliveries(),
         events=MongoEvents(),
+        blacklist=MongoBlacklist(),
         health=mongo_connection.MongoHealth(),
     )

@@ -12,9 +12,7 @@ KEEPALIVE_SECONDS = 15  # after this long without a byte, TCP asks whether the o
 KEEPALIVE_PROBES = 4
 
 
-def text_stream(
-    pieces: Iterator[bytes], headers: Mapping[str, str], content_type: str = "text/plain; charset=utf-8"
-) -> Response:
+def text_stream(pieces: Iterator[bytes], headers: Mapping[str, str]) -> Response:
     """An answer made of these pieces. An empty piece says: nothing new, look whether somebody still listens.
 
     The first piece is fetched now, so that a store that does not answer is an error, and no broken answer.
@@ -27,7 +25,7 @@ def text_stream(
         _keep_alive(connection)
     return Response(
         _while_listened_to(first, pieces, connection),
-        content_type=content_type,
+        content_type="text/plain; charset=utf-8",
         # nginx would hold small pieces back.
         headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store", **headers},
     )

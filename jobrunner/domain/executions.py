@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from jobrunner.domain.deliveries import OwedDelivery
+from jobrunner.domain.engine_circuit import Circuit
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
@@ -86,7 +87,10 @@ class Execution:
 
 @dataclass(frozen=True)
 class Node:
-    """A machine with a container engine, and the worker that speaks for it."""
+    """A machine with a container engine, and the worker that speaks for it.
+
+    `engine_address` is the Engine's "name:port"; empty where it has no port. `engine_error`: why it does not answer.
+    """
 
     name: str
     machine: str
@@ -97,6 +101,9 @@ class Node:
     started_at: datetime
     engine_version: str = ""
     stopped_at: datetime | None = None
+    engine_address: str = ""
+    circuit: str = Circuit.CLOSED
+    engine_error: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from enum import IntEnum, StrEnum
 from typing import Any, Protocol
 
 from jobrunner.domain.deliveries import Delivery, DeliveryAttempt, DeliveryState
+from jobrunner.domain.engine_circuit import Circuit
 from jobrunner.domain.executions import Execution, Job, Node, Page, Task
 from jobrunner.domain.farm_events import FarmEvent
 from jobrunner.domain.images import ImageReference
@@ -239,6 +240,22 @@ class NodeStore(Protocol):
         """Note what a node has become."""
 
 
+class Blacklist(Protocol):
+    """The nodes that take no new work, by name."""
+
+    def add(self, node: str, at: datetime) -> None:
+        """The node takes no new work from now on; nothing if it is there already."""
+
+    def remove(self, node: str) -> None:
+        """The node takes work again; nothing if it is not there."""
+
+    def has(self, node: str) -> bool:
+        """Whether the node is there; answers, or raises, within about a second."""
+
+    def all(self) -> frozenset[str]:
+        """The names of all nodes that are there."""
+
+
 class EventStream(Protocol):
     """The events of the farm, in the order in which they happened."""
 
@@ -271,6 +288,7 @@ class Store:
     nodes: NodeStore
     deliveries: DeliveryStore
     events: EventSource
+    blacklist: Blacklist
     health: Health
 
 
@@ -389,6 +407,10 @@ class Executor(Protocol):
 
     host: str
     port: int | None
+
+    @property
+    def circuit(self) -> Circuit:
+        """Whether calls reach the Engine at present, or fail at once."""
 
     def pull(self, image: ImageReference, checkpoint: Callable[[], None]) -> None:
         """Fetch the image. Calls `checkpoint` at least once a second meanwhile; it may raise to give up.

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from jobrunner.domain.executions import Node
+from jobrunner.domain.ports import Executor
 from jobrunner.engine.node import ThisNode
 from jobrunner.errors import Conflict, EngineUnavailable
 
@@ -20,7 +21,16 @@ class Presence:
         self._node, self.incarnation = node, incarnation
         self.engine_answers = False
         now = node.farm.clock.now()
-        self._known = Node(node.name, machine_id(), os.getpid(), node.farm.settings.slots, 0, now, now)
+        self._known = Node(
+            node.name,
+            machine_id(),
+            os.getpid(),
+            node.farm.settings.slots,
+            running=0,
+            seen_at=now,
+            started_at=now,
+            engine_address=_address(node.executor),
+        )
 
     def check_name(self) -> None:
         """Raise Conflict where a worker on another machine speaks for a node of this name, and lives."""
@@ -35,18 +45,38 @@ class Presence:
         """Tell that the node lives; only if its Engine answers: without it the node can do nothing, and is silent."""
         try:
             version = self._node.executor.check()
-        except EngineUnavailable:
+        except EngineUnavailable as error:
             self.engine_answers = False
+            self._tell_trouble(str(error))
             raise
         self.engine_answers = True
         now = self._node.farm.clock.now()
-        self._known = replace(self._known, seen_at=now, running=len(self._node.runs()), engine_version=version)
+        self._known = replace(
+            self._known,
+            seen_at=now,
+            running=len(self._node.runs()),
+            engine_version=version,
+            circuit=self._node.executor.circuit,
+            engine_error="",
+        )
         self._node.farm.store.nodes.beat(self._known)
+
+    def _tell_trouble(self, error: str) -> None:
+        """Tell why the node is silent, without being heard: `seen_at` stays. Nothing where it was never heard."""
+        if self._known.engine_version:
+            self._known = replace(self._known, circuit=self._node.executor.circuit, engine_error=error)
+            self._node.farm.store.nodes.beat(self._known)
 
     def sign_off(self) -> None:
         """Tell that the worker has ended on purpose. Its containers go on; the silence is counted from now."""
         now = self._node.farm.clock.now()
         self._node.farm.store.nodes.beat(replace(self._known, seen_at=now, stopped_at=now, running=0))
+
+
+def _address(executor: Executor) -> str:
+    if executor.port is None:
+        return ""
+    return f"[{executor.host}]:{executor.port}" if ":" in executor.host else f"{executor.host}:{executor.port}"
 
 
 def machine_id() -> str:

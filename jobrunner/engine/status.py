@@ -10,37 +10,53 @@ from jobrunner.domain.executions import Execution, Node
 from jobrunner.domain.listing import ExecutionFilter
 from jobrunner.domain.states import State
 from jobrunner.engine.farm import Farm
+from jobrunner.errors import Fault, QueueUnavailable
 
 MOST_SHOWN = 500
 
 
 @dataclass(frozen=True)
 class FarmStatus:
-    """The farm at one moment. Of `running` and `scheduled` (the earliest first) there may be more than is here."""
+    """The farm at one moment. Of `running` and `scheduled` (the earliest first) there may be more than is here.
+
+    `faults`: what could not be found out, and why; that is None then.
+    """
 
     at: datetime
     nodes: Sequence[Node]
     running: Sequence[Execution]
     has_more_running: bool
-    queue_length: int
+    queue_length: int | None
     scheduled: Sequence[Execution]
     scheduled_count: int
     tasks_count: int
     jobs_count: int
+    blacklisted: frozenset[str]
+    faults: Sequence[Fault]
 
 
 def farm_status(farm: Farm) -> FarmStatus:
-    """The farm now. Its cost does not grow with history. Raises StoreUnavailable, QueueUnavailable."""
+    """The farm now. Its cost does not grow with history. Raises StoreUnavailable."""
     store = farm.store
+    queue_length, faults = _queue_length(farm)
     running = store.executions.slice(ExecutionFilter([State.RUNNING]), MOST_SHOWN)
     return FarmStatus(
         at=farm.clock.now(),
         nodes=store.nodes.all(),
         running=running.items,
         has_more_running=running.following is not None,
-        queue_length=farm.queue.length(),
+        queue_length=queue_length,
         scheduled=store.executions.next_scheduled(MOST_SHOWN),
         scheduled_count=store.executions.count_scheduled(),
         tasks_count=store.tasks.count(),
         jobs_count=store.jobs.count(),
+        blacklisted=store.blacklist.all(),
+        faults=faults,
     )
+
+
+def _queue_length(farm: Farm) -> tuple[int | None, list[Fault]]:
+    try:
+        return farm.queue.length(), []
+    except QueueUnavailable as error:
+        return None, [Fault(error.service, str(error))]

@@ -218,6 +218,9 @@ class NodeDocument(Document):
     started_at = DateTimeField(required=True)
     engine_version = StringField(default="")
     stopped_at = DateTimeField()
+    engine_address = StringField(default="")
+    circuit = StringField(default="closed")
+    engine_error = StringField(default="")
 
     meta = {  # noqa: RUF012
         "collection": "nodes",
@@ -234,6 +237,15 @@ class NodePresenceDocument(Document):
     at = DateTimeField(required=True)
 
     meta = {"collection": "node_presence", "auto_create_index": False}  # noqa: RUF012
+
+
+class BlacklistedNodeDocument(Document):
+    """A node that takes no new work."""
+
+    id = StringField(primary_key=True)
+    at = DateTimeField(required=True)
+
+    meta = {"collection": "blacklist", "auto_create_index": False}  # noqa: RUF012
 
 
 class FarmDocument(Document):
@@ -254,4 +266,5 @@ ALL_DOCUMENTS = (
     ChunkDocument,
     NodeDocument,
     NodePresenceDocument,
+    BlacklistedNodeDocument,
 )

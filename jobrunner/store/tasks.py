@@ -12,6 +12,7 @@ from jobrunner.domain.identifiers import words_of
 from jobrunner.store.documents import TaskDocument
 from jobrunner.store.errors import translating_errors
 
+BATCH = 1000
 SOON_ENOUGH = {"w": 1}  # a later write of the same submission is journalled, and the journal keeps the order
 
 
@@ -43,6 +44,16 @@ class MongoTasks:
     def search(self, words: Sequence[str], number: int, per_page: int) -> Page[Task]:
         """A page of the tasks whose ids have all of these words, the oldest first."""
         return _page(TaskDocument.objects(words__all=list(words)), number, per_page)
+
+    def fill_in_words(self) -> int:
+        """Have the tasks found by their words that were stored before those were; how many these are."""
+        filled = 0
+        with translating_errors():
+            while without := list(TaskDocument.objects(words__exists=False).limit(BATCH).scalar("id")):
+                for task_id in without:
+                    TaskDocument.objects(id=task_id).update_one(set__words=words_of(task_id), write_concern=SOON_ENOUGH)
+                filled += len(without)
+        return filled
 
     def count(self) -> int:
         """About how many tasks there are."""

@@ -9,12 +9,14 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from mongoengine.connection import get_db
 
 from jobrunner import __version__
 from jobrunner.domain.executions import Node
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.states import State
 from jobrunner.engine import status
+from jobrunner.store.tasks import MongoTasks
 from tests.support.api_farm import BASE, ApiFarm, api_farm, faults_of
 
 DONE = (State.PULLING, State.RUNNING, State.DONE)
@@ -141,6 +143,15 @@ def test_a_search_that_finds_nothing_is_an_empty_page(api: ApiFarm) -> None:
     assert set(faults_of(api.client.get("/search/?query=nothing&page=2"))) == {"page"}
 
 
+def test_a_task_that_was_stored_before_its_words_were_is_found(api: ApiFarm) -> None:
+    api.post("train-old")
+    get_db()["tasks"].update_one({}, {"$unset": {"words": True}})
+    assert get(api, "/search/?query=train")["items"] == []
+    tasks = MongoTasks()
+    assert (tasks.fill_in_words(), tasks.fill_in_words()) == (1, 0)
+    assert [item["taskId"] for item in get(api, "/search/?query=train")["items"]] == ["train-old"]
+
+
 @pytest.mark.parametrize("query", ["", "?query=", "?query=-_%20"])
 def test_a_search_without_a_word_is_refused(api: ApiFarm, query: str) -> None:
     answer = api.client.get(f"/search/{query}")
@@ -232,6 +243,7 @@ def test_the_status_of_an_idle_farm(api: ApiFarm) -> None:
         "jobs": {"count": 0, "scheduled": [], "hasMore": False},
         "fastlane": {"version": __version__},
         "version": __version__,
+        "errors": [],
     }
     assert get(api, "/status") == get(api, "/status/")
 
@@ -304,28 +316,80 @@ def test_the_status_is_bounded_and_says_so(api: ApiFarm, monkeypatch: pytest.Mon
 def test_the_status_shows_each_node_and_what_is_wrong_with_it(api: ApiFarm) -> None:
     now = api.farm.clock.now()
     long_ago = now - timedelta(hours=1)
-    for name, seen_at, stopped_at in (("a", now, None), ("b", long_ago, None), ("c", long_ago, long_ago)):
-        api.farm.store.nodes.beat(Node(name, "m", 1, 16, 2, seen_at, now, "20.10", stopped_at))
-    up, silent, stopped = get(api, "/status/")["hosts"]
-    assert up == {
+    up = Node("a", "m", 1, 16, 2, now, now, "20.10")
+    nodes = [
+        up,
+        replace(up, name="b", seen_at=long_ago),
+        replace(up, name="c", seen_at=long_ago, stopped_at=long_ago),
+        replace(up, name="d", engine_address="10.0.0.7:2376", circuit="open", engine_error="refused"),
+    ]
+    for node in nodes:
+        api.farm.store.nodes.beat(node)
+    hosts = get(api, "/status/")["hosts"]
+    assert hosts[0] == {
         "host": "a",
         "available": True,
         "blacklisted": False,
         "circuit": "closed",
         "error": None,
+        "node": "a",
         "state": "up",
         "slots": 16,
         "running": 2,
         "engineVersion": "20.10",
     }
-    assert (silent["available"], silent["circuit"], silent["state"]) == (False, "open", "silent")
-    assert silent["error"] == f"not heard of since {iso(long_ago)}"
-    assert (stopped["available"], stopped["circuit"], stopped["state"]) == (False, "closed", "stopped")
-    assert stopped["error"] == f"stopped at {iso(long_ago)}"
+    shown = [(one["host"], one["available"], one["circuit"], one["state"], one["error"]) for one in hosts[1:]]
+    assert shown == [
+        ("b", False, "closed", "silent", f"not heard of since {iso(long_ago)}"),
+        ("c", False, "closed", "stopped", f"stopped at {iso(long_ago)}"),
+        ("10.0.0.7:2376", False, "open", "up", "refused"),
+    ]
 
 
-def test_the_status_needs_redis(api: ApiFarm) -> None:
+def test_the_status_says_what_it_cannot_tell_without_redis(api: ApiFarm) -> None:
+    api.post("later", startIn="1h")
     api.queue.down = True
-    answer = api.client.get("/status/")
-    assert answer.status_code == 503
-    assert set(faults_of(answer)) == {"redis"}
+    document = get(api, "/status/")
+    assert [fault["field"] for fault in document["errors"]] == ["redis"]
+    assert document["queues"]["jobs"] == {"length": None}
+    assert document["queues"]["scheduled"]["length"] == 1
+    assert document["tasks"] == {"count": 1}
+
+
+# -------------------------------------------------------------------------------------------------- blacklist
+
+
+@pytest.mark.parametrize("host", ["a", "engine:2375"])
+def test_a_host_is_blacklisted_and_admitted_again_by_either_of_its_names(api: ApiFarm, host: str) -> None:
+    now = api.farm.clock.now()
+    api.farm.store.nodes.beat(Node("a", "m", 1, 16, 2, now, now, "20.10", engine_address="engine:2375"))
+    api.farm.store.nodes.beat(Node("b", "m", 1, 16, 2, now, now, "20.10"))
+    url = "/docker-executor/blacklist"
+    for slash in ("", "/"):  # twice: it is idempotent
+        answer = api.client.post(url + slash, json={"host": host})
+        assert (answer.status_code, answer.json) == (200, {"host": host, "blacklisted": True, "nodes": ["a"]})
+        shown = [(one["blacklisted"], one["available"]) for one in get(api, "/status/")["hosts"]]
+        assert shown == [(True, False), (False, True)]
+    for _ in range(2):
+        answer = api.client.delete(url, json={"host": host})
+        assert (answer.status_code, answer.json) == (200, {"host": host, "blacklisted": False, "nodes": ["a"]})
+    assert not any(one["blacklisted"] for one in get(api, "/status/")["hosts"])
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        ("", 400, "body"),
+        ("[]", 400, "body"),
+        ("{}", 400, "host"),
+        ('{"host": 1}', 400, "host"),
+        ('{"host": ""}', 400, "host"),
+        ('{"host": "a", "port": 1}', 400, "port"),
+        ('{"host": "nobody:1"}', 404, "host"),
+    ],
+)
+def test_a_host_that_cannot_be_blacklisted_is_refused(api: ApiFarm, body: str, status: int, field: str) -> None:
+    for method in (api.client.post, api.client.delete):
+        answer = method("/docker-executor/blacklist/", data=body)
+        assert answer.status_code == status
+        assert set(faults_of(answer)) == {field}

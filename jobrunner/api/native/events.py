@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from flask import Response, current_app, jsonify, request
 
 from jobrunner.api.context import current_farm
+from jobrunner.api.held_stream import event_stream
 from jobrunner.api.native import query
 from jobrunner.api.native.routing import route
 from jobrunner.api.native.translate_events import event_page, sent_drop, sent_event, sent_place
 from jobrunner.api.native.urls import urls_for_request
-from jobrunner.api.streaming import text_stream
 from jobrunner.domain.farm_events import EventFilter, FarmEvent
 from jobrunner.domain.identifiers import check_uuid
 from jobrunner.engine.event_hub import EventHub
@@ -46,7 +46,7 @@ def show_events() -> Response:
         asked = {name: value for name, value in request.args.items() if name != "after"}
         return jsonify(event_page(found, urls_for_request(farm.settings), asked))
     heard = listen(current_app.extensions[HUB], farm.store.events, chosen, after)
-    return text_stream(_sent(heard), {}, content_type="text/event-stream; charset=utf-8")
+    return event_stream(_sent(heard))
 
 
 def _chosen() -> EventFilter:
