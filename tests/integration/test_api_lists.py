@@ -141,6 +141,7 @@ def test_executions_are_listed_until_an_instant_that_counts_no_more(api: ApiFarm
 def test_what_a_combination_of_filters_costs_is_bounded_and_nothing_is_left_out(
     api: ApiFarm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(newest_first, "FEW_LOOKED_AT", 1)
     monkeypatch.setattr(newest_first, "MOST_LOOKED_AT", 4)
     oldest = api.post("t", labels={"rare": "", "usual": ""})
     for _ in range(10):
