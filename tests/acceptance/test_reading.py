@@ -79,7 +79,7 @@ def test_a_blacklisted_node_goes_on_with_what_it_has_and_takes_nothing_new(make_
 
 
 def test_a_node_that_dies_and_comes_back_is_told(make_farm: FarmMaker) -> None:
-    farm = make_farm(node_beat_seconds=0.5, node_silent_seconds=2)
+    farm = make_farm(node_beat_seconds=0.5, node_silent_seconds=8)
     farm.start_all()
     with listening(farm) as events:
         farm.start_worker("one")
