@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,8 @@ class Presence:
     def __init__(self, node: ThisNode, incarnation: str) -> None:
         self._node, self.incarnation = node, incarnation
         self.engine_answers = False
+        self._telling = threading.Lock()
+        self._has_signed_off = False
         now = node.farm.clock.now()
         self._known = Node(
             node.name,
@@ -59,18 +62,26 @@ class Presence:
             circuit=self._node.executor.circuit,
             engine_error="",
         )
-        self._node.farm.store.nodes.beat(self._known)
+        self._tell()
 
     def _tell_trouble(self, error: str) -> None:
         """Tell why the node is silent, without being heard: `seen_at` stays. Nothing where it was never heard."""
         if self._known.engine_version:
             self._known = replace(self._known, circuit=self._node.executor.circuit, engine_error=error)
-            self._node.farm.store.nodes.beat(self._known)
+            self._tell()
+
+    def _tell(self) -> None:
+        """Store what is known, unless the worker has ended: a beat that was under way would undo that."""
+        with self._telling:
+            if not self._has_signed_off:
+                self._node.farm.store.nodes.beat(self._known)
 
     def sign_off(self) -> None:
         """Tell that the worker has ended on purpose. Its containers go on; the silence is counted from now."""
         now = self._node.farm.clock.now()
-        self._node.farm.store.nodes.beat(replace(self._known, seen_at=now, stopped_at=now, running=0))
+        with self._telling:
+            self._has_signed_off = True
+            self._node.farm.store.nodes.beat(replace(self._known, seen_at=now, stopped_at=now, running=0))
 
 
 def _address(executor: Executor) -> str:

@@ -67,6 +67,14 @@ def test_a_node_that_signs_off_is_stopped_until_it_is_back(world: World) -> None
     assert world.store.nodes.all()[0].stopped_at is None
 
 
+def test_a_beat_that_was_under_way_does_not_undo_the_signing_off(world: World) -> None:
+    presence = Presence(world.node(), "x")
+    presence.beat()
+    presence.sign_off()
+    presence.beat()
+    assert world.store.nodes.all()[0].stopped_at == world.clock.now()
+
+
 @pytest.mark.parametrize(
     ("silent_for", "is_stopped", "may_have_it"),
     [(0, False, False), (29, False, False), (31, False, True), (0, True, True)],
