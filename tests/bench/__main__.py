@@ -49,7 +49,8 @@ def _measure(names: Sequence[str], short: bool, executions: int) -> Iterator[Row
                 if name in names:
                     yield _shown(measure(farm, short))
             if "reads" in names:  # last: it leaves a long history
-                yield _shown(reads(farm, short, executions))
+                with _farm(*urls, Path(folder)) as other:
+                    yield _shown(reads(farm, other, short, executions))
 
 
 def _shown(row: Row) -> Row:
