@@ -7,6 +7,7 @@ JobrunnerError
 │   ├── InvalidRequest      ... because of these fields, for these reasons
 │   ├── NotFound            ... because it does not exist
 │   ├── Conflict            ... because of the state it is in
+│   ├── Gone                ... because it was, and is kept no longer
 │   ├── Unauthenticated     ... because it has not said who it is
 │   ├── Forbidden           ... because its key does not allow it
 │   └── TooManyRequests     ... too often, or too much at once
@@ -81,6 +82,14 @@ class NotFound(RequestError):
 
 class Conflict(RequestError):
     """What was asked for does not fit the state that the thing is in."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.fault = Fault(field, reason)
+
+
+class Gone(RequestError):
+    """What was asked for was there once, and is kept no longer."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}")

@@ -22,7 +22,9 @@ from jobrunner.settings import Settings
 from jobrunner.store import connection as mongo_connection
 from jobrunner.store.api_keys import MongoApiKeys
 from jobrunner.store.audit import MongoAudit
+from jobrunner.store.blacklist import MongoBlacklist
 from jobrunner.store.deliveries import MongoDeliveries
+from jobrunner.store.events import MongoEvents
 from jobrunner.store.executions import MongoExecutions
 from jobrunner.store.farm import farm_id
 from jobrunner.store.jobs import MongoJobs
@@ -88,5 +90,7 @@ def mongo_store() -> Store:
         deliveries=MongoDeliveries(),
         api_keys=MongoApiKeys(),
         audit=MongoAudit(),
+        events=MongoEvents(),
+        blacklist=MongoBlacklist(),
         health=mongo_connection.MongoHealth(),
     )

@@ -24,6 +24,7 @@ def create_app(farm: Farm) -> Flask:
     app.extensions[GATEKEEPER] = Gatekeeper(farm)
     app.extensions[AUDIT_TRAIL] = AuditTrail(farm)
     app.extensions[LIVE_SERVER] = LiveServer(farm)
+    app.extensions[native.events.HUB] = native.events.make_hub(farm)
     # A route answers with and without a slash at its end; a redirect would turn a client's POST into a GET. Rules are
     # written without it: of those, werkzeug also knows for both forms which methods are allowed.
     app.url_map.strict_slashes = False

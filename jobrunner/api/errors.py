@@ -1,6 +1,6 @@
 """How an error is answered: {"error": "<field>: <reason>; ...", "errors": [{"field", "reason"}, ...]}.
 
-InvalidRequest 400, Unauthenticated 401 (with WWW-Authenticate), Forbidden 403, NotFound 404, Conflict 409,
+InvalidRequest 400, Unauthenticated 401 (with WWW-Authenticate), Forbidden 403, NotFound 404, Conflict 409, Gone 410,
 TooManyRequests 429 and ServiceUnavailable 503 (both with Retry-After), what Flask refuses (unknown routes, wrong
 methods, too large bodies) with its own status, and anything unforeseen 500. `requestId` tells which request it was, as
 the logs name it.
@@ -20,6 +20,7 @@ from jobrunner.errors import (
     Conflict,
     Fault,
     Forbidden,
+    Gone,
     InvalidRequest,
     NotFound,
     RequestError,
@@ -71,6 +72,8 @@ def _refused(error: RequestError) -> Response:
             return _answer(403, fault)
         case TooManyRequests(fault=fault, retry_after_seconds=seconds):
             return _answer(429, fault, headers={"Retry-After": str(math.ceil(seconds))})
+        case Gone(fault=fault):
+            return _answer(410, fault)
     raise error
 
 

@@ -13,7 +13,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NoReturn, TypeVar
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import requests
 import urllib3
@@ -190,13 +190,15 @@ class Client:
         return self._value(ApiKey.from_json, self._json("POST", f"/api-keys/{quote(key_id, safe='')}/revoke/"))
 
     def _items(self, path: str, read: Callable[[Document], T], query: Mapping[str, str | None]) -> Iterator[T]:
-        page = 1
+        asked: Mapping[str, str | None] = query
         while True:
-            answer = self._json("GET", path, params={**query, "page": str(page)})
+            answer = self._json("GET", path, params=asked)
             yield from self._value(lambda answer: [read(item) for item in answer["items"]], answer)
-            if not answer.get("hasNext"):
+            following = answer.get("nextUrl")
+            if not isinstance(following, str):
                 return
-            page += 1
+            # Only its query: the API may call itself by a name that we cannot reach.
+            asked = dict(parse_qsl(urlsplit(following).query))
 
     def _json(self, method: str, path: str, **options: Any) -> Document:
         response = self._request(method, path, **options)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from jobrunner.domain.deliveries import OwedDelivery
+from jobrunner.domain.engine_circuit import Circuit
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
@@ -32,6 +33,7 @@ class Job:
 
     `caller_address`: the IP address from which this definition came, where it is known.
     `turn`: the tick that was the last to be let in where ticks may not overlap (`jobrunner.engine.overlap`).
+    `scheduled_until`: when it starts by itself for the last time, at the latest; None: it does not.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Job:
     api_key_id: str | None = None  # of who defined it
     paused_at: datetime | None = None
     turn: str | None = None
+    scheduled_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,10 @@ class EndedExecution:
 
 @dataclass(frozen=True)
 class Node:
-    """A machine with a container engine, and the worker that speaks for it."""
+    """A machine with a container engine, and the worker that speaks for it.
+
+    `engine_address` is the Engine's "name:port"; empty where it has no port. `engine_error`: why it does not answer.
+    """
 
     name: str
     machine: str
@@ -132,6 +138,9 @@ class Node:
     started_at: datetime
     engine_version: str = ""
     stopped_at: datetime | None = None
+    engine_address: str = ""
+    circuit: str = Circuit.CLOSED
+    engine_error: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,12 @@ from typing import Any, Protocol
 from jobrunner.domain.api_keys import ApiKey
 from jobrunner.domain.audit import AuditEntry, AuditQuery
 from jobrunner.domain.deliveries import Delivery, DeliveryAttempt, DeliveryState
+from jobrunner.domain.engine_circuit import Circuit
 from jobrunner.domain.executions import EndedExecution, Execution, Job, Node, Page, Task
+from jobrunner.domain.farm_events import FarmEvent
 from jobrunner.domain.images import ImageReference
+from jobrunner.domain.listing import ExecutionFilter, JobFilter, Position, Slice
+from jobrunner.domain.node_states import NodeState
 from jobrunner.domain.outcomes import ContainerExit
 from jobrunner.domain.states import State
 from jobrunner.domain.usage import ResourceUsage
@@ -166,6 +170,9 @@ class JobStore(Protocol):
     def ids_of_task(self, task_id: str, after: str | None, limit: int) -> list[str]:
         """The ids of a task's jobs, the oldest first, those after job `after`, at most `limit`."""
 
+    def slice(self, chosen: JobFilter, limit: int, after: Position | None = None) -> Slice[Job]:
+        """Some of the jobs that are wanted, the newest first."""
+
     def count(self) -> int:
         """About how many jobs there are: an estimate that costs the same however many they are."""
 
@@ -203,22 +210,8 @@ class ExecutionStore(Protocol):
     def page_of_job(self, job_id: str, number: int, per_page: int, states: Iterable[State] = ()) -> list[Execution]:
         """A page of a job's executions, or of those in some states, the newest first."""
 
-    def page(
-        self,
-        number: int,
-        per_page: int,
-        states: Iterable[State] = (),
-        task_id: str | None = None,
-        *,
-        job_id: str | None = None,
-        node: str | None = None,
-        since: datetime | None = None,
-        visible: str | None = None,
-    ) -> list[Execution]:
-        """A page of all executions, the newest first; only those of some states, a task, a job, a node, or made since.
-
-        One more than `per_page` is returned where there is a next page. `visible`: a pattern that task ids must match.
-        """
+    def slice(self, chosen: ExecutionFilter, limit: int, after: Position | None = None) -> Slice[Execution]:
+        """Some of the executions that are wanted, the newest first."""
 
     def last_of_job(self, job_id: str) -> Execution | None:
         """The newest execution of a job."""
@@ -227,10 +220,13 @@ class ExecutionStore(Protocol):
         """The first attempt of a job that waits for its time, the earliest of them."""
 
     def next_scheduled(self, limit: int, *, visible: str | None = None) -> list[Execution]:
-        """The executions that wait for their time and are not held, the earliest first; `visible`: as in `page`."""
+        """The executions that wait for their time and are not held, the earliest first.
+
+        `visible`: a pattern of their tasks' ids.
+        """
 
     def count_scheduled(self, *, visible: str | None = None) -> int:
-        """How many executions wait for their time; `visible`: as in `page`."""
+        """How many executions wait for their time; `visible`: a pattern of their tasks' ids."""
 
     def count_at_work(self, api_key_id: str, limit: int) -> int:
         """How many executions that a key has made wait in a queue or run; counted up to `limit`."""
@@ -332,6 +328,49 @@ class NodeStore(Protocol):
     def silent_since(self, instant: datetime) -> list[str]:
         """The names of the nodes that were last heard of before an instant."""
 
+    def presence(self) -> dict[str, NodeState]:
+        """What was noted last of each node, by name."""
+
+    def note_presence(self, name: str, state: NodeState, at: datetime) -> None:
+        """Note what a node has become."""
+
+
+class Blacklist(Protocol):
+    """The nodes that take no new work, by name."""
+
+    def add(self, node: str, at: datetime) -> None:
+        """The node takes no new work from now on; nothing if it is there already."""
+
+    def remove(self, node: str) -> None:
+        """The node takes work again; nothing if it is not there."""
+
+    def has(self, node: str) -> bool:
+        """Whether the node is there; answers, or raises, within about a second."""
+
+    def all(self) -> frozenset[str]:
+        """The names of all nodes that are there."""
+
+
+class EventStream(Protocol):
+    """The events of the farm, in the order in which they happened."""
+
+    @property
+    def position(self) -> str:
+        """The place up to which all has been told: an id to go on after. Of two places, the later is the greater."""
+
+    def next(self) -> FarmEvent | None:
+        """The next event; None where there was none for the time that `open` was given."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+class EventSource(Protocol):
+    """Where the events of the farm come from."""
+
+    def open(self, after: str | None, wait_seconds: float) -> EventStream:
+        """The events after that of an id, or from now on. Raises InvalidRequest (no such id), Gone (too long ago)."""
+
 
 class ApiKeyStore(Protocol):
     """API keys. They are never deleted: one that has ended still says who did what."""
@@ -377,6 +416,8 @@ class Store:
     deliveries: DeliveryStore
     api_keys: ApiKeyStore
     audit: AuditStore
+    events: EventSource
+    blacklist: Blacklist
     health: Health
 
 
@@ -514,6 +555,10 @@ class Executor(Protocol):
 
     host: str
     port: int | None
+
+    @property
+    def circuit(self) -> Circuit:
+        """Whether calls reach the Engine at present, or fail at once."""
 
     def pull(self, image: ImageReference, checkpoint: Callable[[], None]) -> None:
         """Fetch the image. Calls `checkpoint` at least once a second meanwhile; it may raise to give up.

@@ -26,6 +26,7 @@ from pydantic import (
 
 from jobrunner.domain.hooks import Moment, Notify, Secret, Webhook, Webhooks
 from jobrunner.domain.images import PullPolicy, parse_image
+from jobrunner.domain.labels import Labels
 from jobrunner.domain.misfire import Misfire
 from jobrunner.domain.retention import Retention
 from jobrunner.domain.retry import RetryPolicy
@@ -171,6 +172,8 @@ class JobSpec(Specification):
     def missed(self) -> Misfire:
         """What becomes of the ticks of its cron that were missed."""
         return self.misfire or Misfire()
+
+    labels: Labels = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_start(self) -> JobSpec:

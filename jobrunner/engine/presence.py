@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from jobrunner.domain.executions import Node
+from jobrunner.domain.ports import Executor
 from jobrunner.engine.node import ThisNode
 from jobrunner.errors import Conflict, EngineUnavailable
 
@@ -19,8 +21,19 @@ class Presence:
     def __init__(self, node: ThisNode, incarnation: str) -> None:
         self._node, self.incarnation = node, incarnation
         self.engine_answers = False
+        self._telling = threading.Lock()
+        self._has_signed_off = False
         now = node.farm.clock.now()
-        self._known = Node(node.name, machine_id(), os.getpid(), node.farm.settings.slots, 0, now, now)
+        self._known = Node(
+            node.name,
+            machine_id(),
+            os.getpid(),
+            node.farm.settings.slots,
+            running=0,
+            seen_at=now,
+            started_at=now,
+            engine_address=_address(node.executor),
+        )
 
     def check_name(self) -> None:
         """Raise Conflict where a worker on another machine speaks for a node of this name, and lives."""
@@ -35,18 +48,46 @@ class Presence:
         """Tell that the node lives; only if its Engine answers: without it the node can do nothing, and is silent."""
         try:
             version = self._node.executor.check()
-        except EngineUnavailable:
+        except EngineUnavailable as error:
             self.engine_answers = False
+            self._tell_trouble(str(error))
             raise
         self.engine_answers = True
         now = self._node.farm.clock.now()
-        self._known = replace(self._known, seen_at=now, running=len(self._node.runs()), engine_version=version)
-        self._node.farm.store.nodes.beat(self._known)
+        self._known = replace(
+            self._known,
+            seen_at=now,
+            running=len(self._node.runs()),
+            engine_version=version,
+            circuit=self._node.executor.circuit,
+            engine_error="",
+        )
+        self._tell()
+
+    def _tell_trouble(self, error: str) -> None:
+        """Tell why the node is silent, without being heard: `seen_at` stays. Nothing where it was never heard."""
+        if self._known.engine_version:
+            self._known = replace(self._known, circuit=self._node.executor.circuit, engine_error=error)
+            self._tell()
+
+    def _tell(self) -> None:
+        """Store what is known, unless the worker has ended: a beat that was under way would undo that."""
+        with self._telling:
+            if not self._has_signed_off:
+                self._node.farm.store.nodes.beat(self._known)
 
     def sign_off(self) -> None:
         """Tell that the worker has ended on purpose. Its containers go on; the silence is counted from now."""
         now = self._node.farm.clock.now()
-        self._node.farm.store.nodes.beat(replace(self._known, seen_at=now, stopped_at=now, running=0))
+        with self._telling:
+            self._has_signed_off = True
+            self._node.farm.store.nodes.beat(replace(self._known, seen_at=now, stopped_at=now, running=0))
+
+
+def _address(executor: Executor) -> str:
+    if executor.port is None:
+        return ""
+    return f"[{executor.host}]:{executor.port}" if ":" in executor.host else f"{executor.host}:{executor.port}"
 
 
 def machine_id() -> str:

@@ -6,12 +6,13 @@ API key does not see is not there for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from jobrunner.domain.executions import Execution, Job, Node, Page, Task
 from jobrunner.domain.identifiers import check_task_id, check_uuid, words_of
+from jobrunner.domain.listing import ExecutionFilter, JobFilter, Position, Slice
 from jobrunner.domain.ports import Stream
 from jobrunner.domain.schedules import next_instants
 from jobrunner.domain.states import State
@@ -170,29 +171,16 @@ def output_tail(farm: Farm, execution: Execution, limit_bytes: int) -> OutputTai
     return OutputTail(stdout, stderr, not (more_stdout or more_stderr), last.cursor, last.cut)
 
 
-def executions(
-    farm: Farm,
-    page: int,
-    states: Iterable[State] = (),
-    task_id: str | None = None,
-    *,
-    job_id: str | None = None,
-    node: str | None = None,
-    since: datetime | None = None,
-) -> tuple[list[Execution], bool]:
-    """A page of all executions, or of those that are asked for, the newest first, and whether there is a next one."""
-    per_page = farm.settings.page_size
-    found = farm.store.executions.page(
-        page,
-        per_page,
-        states,
-        task_id,
-        job_id=job_id,
-        node=node,
-        since=since,
-        visible=farm.caller.limits.task_pattern,
-    )
-    return found[:per_page], len(found) > per_page
+def executions(farm: Farm, chosen: ExecutionFilter, after: Position | None = None) -> Slice[Execution]:
+    """Some of the executions that are asked for, the newest first, and where to go on."""
+    seen = replace(chosen, visible=farm.caller.limits.task_pattern)
+    return farm.store.executions.slice(seen, farm.settings.page_size, after)
+
+
+def all_jobs(farm: Farm, chosen: JobFilter, after: Position | None = None) -> Slice[Job]:
+    """Some of the jobs that are asked for, whatever their task, the newest first, and where to go on."""
+    seen = replace(chosen, visible=farm.caller.limits.task_pattern)
+    return farm.store.jobs.slice(seen, farm.settings.page_size, after)
 
 
 def nodes(farm: Farm) -> list[Node]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from jobrunner.domain.executions import Execution, Job
 from jobrunner.domain.identifiers import new_id
+from jobrunner.domain.listing import scheduled_until
 from jobrunner.domain.schedules import due_at
 from jobrunner.domain.specs import JobSpec
 from jobrunner.engine.admission import admission
@@ -52,6 +53,7 @@ def _submit(farm: Farm, task_id: str, spec: JobSpec, job_id: str, caller_address
         executions_count=1,
         caller_address=caller_address,
         api_key_id=farm.caller.key_id,
+        scheduled_until=scheduled_until(spec, now),
     )
     farm.store.jobs.add(job)
     farm.store.tasks.touch(task_id, now, new_jobs=1)
@@ -86,6 +88,7 @@ def _redefine(farm: Farm, stored: Job, spec: JobSpec, caller_address: str | None
         paused_at=None,
         caller_address=caller_address,
         api_key_id=farm.caller.key_id,
+        scheduled_until=scheduled_until(spec, now),
     )
     farm.store.jobs.replace(job)
     farm.store.tasks.touch(job.task_id, now)

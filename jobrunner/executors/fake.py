@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
 
+from jobrunner.domain.engine_circuit import Circuit
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.outcomes import ContainerExit
@@ -112,6 +113,11 @@ class FakeExecutor:
     def __init__(self, engine: FakeEngine, farm_id: str = "test") -> None:
         self._engine = engine
         self._farm_id = farm_id
+
+    @property
+    def circuit(self) -> Circuit:
+        """Open while the Engine is down."""
+        return Circuit.OPEN if self._engine.is_down else Circuit.CLOSED
 
     def pull(self, image: ImageReference, checkpoint: Callable[[], None]) -> None:
         """Fetch any image but those in `pull_errors`; those in `endless_pulls` only until `checkpoint` raises."""

@@ -55,11 +55,32 @@ class JobDocument(Document):
     api_key_id = StringField()
     paused_at = DateTimeField()
     turn = StringField()
+    scheduled_until = DateTimeField()
+    labels = ListField(StringField())  # terms
 
     meta = {  # noqa: RUF012
         "collection": "jobs",
         "auto_create_index": False,
-        "indexes": [("task_id", "created_at", "id")],  # JobStore.ids_of_task
+        "indexes": [
+            ("task_id", "created_at", "id"),  # ids_of_task, slice of one task
+            ("-created_at", "-id"),  # slice of all
+            {  # slice by label
+                "fields": ["labels", "-created_at", "-id"],
+                "partialFilterExpression": {"labels": {"$exists": True}},
+            },
+            {  # slice of the scheduled ones
+                "fields": ["-created_at", "-id", "scheduled_until"],
+                "partialFilterExpression": {"scheduled_until": {"$exists": True}},
+            },
+            {  # slice of the paused ones
+                "fields": ["-created_at", "-id", "paused_at"],
+                "partialFilterExpression": {"paused_at": {"$exists": True}},
+            },
+            {  # slice of the stopped ones
+                "fields": ["-created_at", "-id", "stopped_at"],
+                "partialFilterExpression": {"stopped_at": {"$exists": True}},
+            },
+        ],
     }
 
 
@@ -123,22 +144,27 @@ class ExecutionDocument(Document):
     times = MapField(DateTimeField())
     output_deleted_at = DateTimeField()
     prune_at = DateTimeField()
+    labels = ListField(StringField())  # terms
 
     meta = {  # noqa: RUF012
         "collection": "executions",
         "auto_create_index": False,
         "indexes": [
-            ("job_id", "-created_at", "-id"),  # page_of_job, page of one job, last_of_job, was_followed
-            ("job_id", "state", "created_at", "id"),  # open_of_job, ended_of_job, in_the_way
+            ("job_id", "-created_at", "-id"),  # page_of_job, last_of_job, was_followed
+            ("job_id", "state", "created_at", "id"),  # open_of_job, slice of one job, ended_of_job, in_the_way
             ("state", "id"),  # waiting, count_scheduled
-            ("state", "-created_at", "-id"),  # page by state
-            ("-created_at", "-id"),  # page of all
-            ("task_id", "-created_at", "-id"),  # page of one task
-            {  # page of one node
-                "fields": ["node", "-created_at", "-id"],
+            ("state", "-created_at", "-id"),  # slice by state
+            ("-created_at", "-id"),  # slice of all
+            ("task_id", "state", "-created_at", "-id"),  # slice of one task
+            {  # slice of one node
+                "fields": ["node", "state", "-created_at", "-id"],
                 "partialFilterExpression": {"node": {"$exists": True}},
             },
             {"fields": ["job_id", "due_at", "id"], "partialFilterExpression": {"state": "scheduled"}},  # *_of_job
+            {  # slice by label
+                "fields": ["labels", "state", "-created_at", "-id"],
+                "partialFilterExpression": {"labels": {"$exists": True}},
+            },
             {"fields": ["due_at", "id"], "partialFilterExpression": {"state": "scheduled"}},  # next_scheduled
             ("node", "state"),  # held_by, on_silent_nodes, stop_wishes
             {"fields": ["owes_retry"], "partialFilterExpression": {"owes_retry": True}},  # owing_retry
@@ -239,6 +265,9 @@ class NodeDocument(Document):
     started_at = DateTimeField(required=True)
     engine_version = StringField(default="")
     stopped_at = DateTimeField()
+    engine_address = StringField(default="")
+    circuit = StringField(default="closed")
+    engine_error = StringField(default="")
 
     meta = {  # noqa: RUF012
         "collection": "nodes",
@@ -299,6 +328,25 @@ class AuditDocument(Document):
     }
 
 
+class NodePresenceDocument(Document):
+    """What a node was to the farm when that was last looked at; each change of it is an event."""
+
+    id = StringField(primary_key=True)
+    state = StringField(required=True)
+    at = DateTimeField(required=True)
+
+    meta = {"collection": "node_presence", "auto_create_index": False}  # noqa: RUF012
+
+
+class BlacklistedNodeDocument(Document):
+    """A node that takes no new work."""
+
+    id = StringField(primary_key=True)
+    at = DateTimeField(required=True)
+
+    meta = {"collection": "blacklist", "auto_create_index": False}  # noqa: RUF012
+
+
 class FarmDocument(Document):
     """The farm itself."""
 
@@ -319,4 +367,6 @@ ALL_DOCUMENTS = (
     NodeDocument,
     ApiKeyDocument,
     AuditDocument,
+    NodePresenceDocument,
+    BlacklistedNodeDocument,
 )

@@ -12,6 +12,8 @@ from mongoengine import NotUniqueError, Q, QuerySet
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from jobrunner.domain.executions import EndedExecution, Execution
+from jobrunner.domain.labels import label_terms
+from jobrunner.domain.listing import ExecutionFilter, Position, Slice
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import ON_A_NODE, TERMINAL, State
@@ -20,12 +22,13 @@ from jobrunner.errors import StoreUnavailable
 from jobrunner.store.deliveries import owed_delivery, owed_documents
 from jobrunner.store.documents import ExecutionDocument, UsageDocument
 from jobrunner.store.errors import translating_errors
+from jobrunner.store.newest_first import NEWEST_FIRST, Choice, created, read_slice
 from jobrunner.store.tasks import SOON_ENOUGH
 from jobrunner.store.visibility import of_visible_tasks
 
 DUPLICATE_KEY = 11000
 
-_OWN_FIELDS = ("spec", "state", "cause", "times", "owed_deliveries", "usage")
+_OWN_FIELDS = ("spec", "state", "cause", "times", "owed_deliveries", "usage", "labels")
 _PLAIN_FIELDS = tuple(name for name in ExecutionDocument._fields if name not in _OWN_FIELDS)
 _OPEN = [state.value for state in State if state not in TERMINAL]
 _ENDED = [state.value for state in TERMINAL]
@@ -95,29 +98,10 @@ class MongoExecutions:
         found = ExecutionDocument.objects(job_id=job_id, **chosen).order_by("-created_at", "-id")
         return _list(found.skip((number - 1) * per_page), per_page)
 
-    def page(
-        self,
-        number: int,
-        per_page: int,
-        states: Iterable[State] = (),
-        task_id: str | None = None,
-        *,
-        job_id: str | None = None,
-        node: str | None = None,
-        since: datetime | None = None,
-        visible: str | None = None,
-    ) -> list[Execution]:
-        """A page of all executions, or of those that are asked for, the newest first; one more if there is a next."""
-        wanted = {
-            "state__in": [state.value for state in states] or None,
-            "task_id": task_id,
-            "job_id": job_id,
-            "node": node,
-            "created_at__gte": since,
-        }
-        query = {name: value for name, value in wanted.items() if value is not None}
-        found = _visible(visible)(**query).order_by("-created_at", "-id")
-        return _list(found.skip((number - 1) * per_page), per_page + 1)
+    def slice(self, chosen: ExecutionFilter, limit: int, after: Position | None = None) -> Slice[Execution]:
+        """Some of the executions that are wanted, the newest first."""
+        found, following = read_slice(ExecutionDocument, _choice(chosen, after), limit)
+        return Slice(tuple(map(_execution, found)), following)
 
     def last_of_job(self, job_id: str) -> Execution | None:
         """The newest execution of a job."""
@@ -253,6 +237,23 @@ def _duplicates(error: StoreUnavailable) -> set[int]:
     return {fault["index"] for fault in faults}
 
 
+def _choice(chosen: ExecutionFilter, after: Position | None) -> Choice:
+    """The first of these that is asked for picks the index; each of those has the state in it, too."""
+    terms = [("labels", term) for term in chosen.labels]
+    owners = [("job_id", chosen.job_id), *terms, ("node", chosen.node), ("task_id", chosen.task_id)]
+    wanted = [(name, value) for name, value in owners if value is not None]
+    narrow = created(chosen.since, chosen.until, after) | dict(wanted[:1])
+    # Where any state will do, all are named: then each is a range of the index, and they are merged in order.
+    states = chosen.states or (wanted and list(State))
+    if states:
+        narrow["state"] = {"$in": [state.value for state in states]}
+    others = [*({name: value} for name, value in wanted[1:]), of_visible_tasks(chosen.visible)]
+    rest = {"$and": found} if (found := [other for other in others if other]) else {}
+    prefix = dict.fromkeys((*dict(wanted[:1]), *(["state"] if states else [])), 1)
+    order = {"created_at": 1, "_id": 1} if "job_id" in prefix else NEWEST_FIRST
+    return Choice(prefix | order, narrow, rest)
+
+
 def _update(changes: Mapping[str, Any]) -> dict[str, Any]:
     fields = {name: value for name, value in changes.items() if name != "moved_at"}
     if "state" in fields:
@@ -286,6 +287,7 @@ def _document(execution: Execution) -> ExecutionDocument:
         state=execution.state.value,
         cause=_plain(execution.cause),
         times={state.value: at for state, at in execution.times.items()},
+        labels=label_terms(execution.spec.labels) or None,
         owed_deliveries=owed_documents(execution.owed_deliveries),
         usage=_usage_document(execution.usage),
         **{name: getattr(execution, name) for name in _PLAIN_FIELDS},

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from mongoengine import NotUniqueError, Q
 from pymongo.errors import DuplicateKeyError
 
 from jobrunner.domain.executions import Job
+from jobrunner.domain.labels import label_terms
+from jobrunner.domain.listing import JobFilter, JobState, Position, Slice
 from jobrunner.domain.specs import JobSpec
 from jobrunner.errors import Conflict
 from jobrunner.store.documents import JobDocument
 from jobrunner.store.errors import translating_errors
+from jobrunner.store.newest_first import NEWEST_FIRST, Choice, created, read_slice
 from jobrunner.store.tasks import SOON_ENOUGH
+from jobrunner.store.visibility import of_visible_tasks
+
+STATE_FIELDS = {
+    JobState.SCHEDULED: "scheduled_until",
+    JobState.PAUSED: "paused_at",
+    JobState.STOPPED: "stopped_at",
+}
 
 
 class MongoJobs:
@@ -30,6 +41,8 @@ class MongoJobs:
             executions_count=job.executions_count,
             caller_address=job.caller_address,
             api_key_id=job.api_key_id,
+            scheduled_until=job.scheduled_until,
+            labels=label_terms(job.spec.labels) or None,
         )
         try:
             with translating_errors():
@@ -50,6 +63,9 @@ class MongoJobs:
 
     def replace(self, job: Job) -> bool:
         """Give a stored job a new spec, which came from elsewhere; it is no longer stopped. False: no such job."""
+        found_by = {"scheduled_until": job.scheduled_until, "labels": label_terms(job.spec.labels)}
+        changes = {f"set__{name}": value for name, value in found_by.items() if value}
+        gone = {f"unset__{name}": True for name, value in found_by.items() if not value}
         with translating_errors():
             return bool(
                 JobDocument.objects(id=job.id, task_id=job.task_id).update_one(
@@ -60,6 +76,8 @@ class MongoJobs:
                     set__api_key_id=job.api_key_id,
                     unset__stopped_at=True,
                     unset__paused_at=True,
+                    **changes,
+                    **gone,
                 )
             )
 
@@ -87,7 +105,9 @@ class MongoJobs:
     def set_stopped(self, job_id: str, at: datetime) -> None:
         """Note that the job was stopped, if it was not before."""
         with translating_errors():
-            JobDocument.objects(id=job_id, stopped_at=None).update_one(set__stopped_at=at, set__modified_at=at)
+            JobDocument.objects(id=job_id, stopped_at=None).update_one(
+                set__stopped_at=at, set__modified_at=at, unset__scheduled_until=True
+            )
 
     def count_execution(self, job_id: str, at: datetime) -> None:
         """Count one more execution of the job, and note when it was last modified."""
@@ -115,10 +135,33 @@ class MongoJobs:
                 query &= Q(created_at__gt=last.created_at) | same_instant
             return list(JobDocument.objects(query).order_by("created_at", "id").limit(limit).scalar("id"))
 
+    def slice(self, chosen: JobFilter, limit: int, after: Position | None = None) -> Slice[Job]:
+        """Some of the jobs that are wanted, the newest first."""
+        found, following = read_slice(JobDocument, _choice(chosen, after), limit)
+        return Slice(tuple(map(_job, found)), following)
+
     def count(self) -> int:
         """About how many jobs there are."""
         with translating_errors():
             return int(JobDocument._get_collection().estimated_document_count())
+
+
+def _choice(chosen: JobFilter, after: Position | None) -> Choice:
+    """The first of these that is asked for picks the index."""
+    wanted: list[tuple[str, Any, Mapping[str, int]]] = [
+        ("labels", term, {"labels": 1, **NEWEST_FIRST}) for term in chosen.labels
+    ]
+    if chosen.task_id is not None:
+        wanted.append(("task_id", chosen.task_id, {"task_id": 1, "created_at": 1, "_id": 1}))
+    if chosen.state is not None:
+        field = STATE_FIELDS[chosen.state]
+        wanted.append((field, {"$exists": True}, {**NEWEST_FIRST, field: 1}))
+    narrow = created(chosen.since, chosen.until, after) | {name: value for name, value, _ in wanted[:1]}
+    rest: list[dict[str, Any]] = [{name: value} for name, value, _ in wanted[1:]]
+    if chosen.state is JobState.SCHEDULED:  # nothing is written when the last time passes
+        rest.append({"scheduled_until": {"$gt": chosen.at}, "paused_at": None})
+    rest += [seen] if (seen := of_visible_tasks(chosen.visible)) else []
+    return Choice(wanted[0][2] if wanted else NEWEST_FIRST, narrow, {"$and": rest} if rest else {})
 
 
 def _job(document: JobDocument) -> Job:
@@ -135,4 +178,5 @@ def _job(document: JobDocument) -> Job:
         api_key_id=document.api_key_id,
         paused_at=document.paused_at,
         turn=document.turn,
+        scheduled_until=document.scheduled_until,
     )

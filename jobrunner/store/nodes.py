@@ -6,7 +6,8 @@ from dataclasses import asdict
 from datetime import datetime
 
 from jobrunner.domain.executions import Node
-from jobrunner.store.documents import NodeDocument
+from jobrunner.domain.node_states import NodeState
+from jobrunner.store.documents import NodeDocument, NodePresenceDocument
 from jobrunner.store.errors import translating_errors
 
 
@@ -34,6 +35,16 @@ class MongoNodes:
         """The names of the nodes that were last heard of before an instant."""
         with translating_errors():
             return list(NodeDocument.objects(seen_at__lt=instant).scalar("id"))
+
+    def presence(self) -> dict[str, NodeState]:
+        """What was noted last of each node, by name."""
+        with translating_errors():
+            return {noted.id: NodeState(noted.state) for noted in NodePresenceDocument.objects}
+
+    def note_presence(self, name: str, state: NodeState, at: datetime) -> None:
+        """Note what a node has become: whoever listens to the events hears of this write."""
+        with translating_errors():
+            NodePresenceDocument.objects(id=name).update_one(upsert=True, set__state=state.value, set__at=at)
 
 
 def _node(document: NodeDocument) -> Node:

@@ -19,6 +19,7 @@ from jobrunner.engine.fire import fire
 from jobrunner.engine.fire_together import fire_together
 from jobrunner.engine.janitors.due import fire_overdue
 from jobrunner.engine.janitors.owed import make_owed_retries
+from jobrunner.engine.janitors.presence import note_presence
 from jobrunner.engine.janitors.prune import Prune
 from jobrunner.engine.janitors.requeue import requeue
 from jobrunner.engine.janitors.rescue import Rescue
@@ -74,6 +75,7 @@ class SchedulerService:
             "unsent": make_owed_deliveries,
             "due": fire_overdue,
             "prune": Prune().look,
+            "presence": note_presence,
         }
         duties = [
             self._duty("lead", RING_SECONDS, self._lead),

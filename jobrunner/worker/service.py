@@ -60,6 +60,7 @@ class NodeService:
             let_go=self._node.detach,
             handover_seconds=settings.handover_seconds,
             drain=drain,
+            takes_new=self._takes_new,
         )
 
     def run(self) -> None:
@@ -100,6 +101,14 @@ class NodeService:
             Duty(name, seconds, action, stopping=self._farm.stopping, announce=self._farm.announce)
             for name, (seconds, action) in actions.items()
         ]
+
+    def _takes_new(self) -> bool:
+        """Whether the node may take new work. Where nobody can say, it does not: it could not run anything, either."""
+        try:
+            return not self._farm.store.blacklist.has(self._node.name)
+        except ServiceUnavailable as error:
+            log.warning("blacklist_not_read", error=str(error))
+            return False
 
     def _mark_alive(self) -> None:
         ttl_seconds = int(3 * self._wiring.settings.node_beat_seconds) + 1

@@ -55,7 +55,10 @@ class NoDeathPenalty(BaseDeathPenalty):
 
 
 class SlotWorker(SimpleWorker):
-    """Runs up to `slots` messages at once. SIGTERM: `let_go()` has the runs return; they are waited for, in bounds."""
+    """Runs up to `slots` messages at once; where it takes nothing new, those of the node's own queue only.
+
+    SIGTERM: `let_go()` has the runs return; they are waited for, in bounds.
+    """
 
     death_penalty_class = NoDeathPenalty
     log_result_lifespan = False
@@ -74,6 +77,7 @@ class SlotWorker(SimpleWorker):
         let_go: Callable[[], None],
         handover_seconds: float,
         drain: bool = False,
+        takes_new: Callable[[], bool] = lambda: True,
     ) -> None:
         queue_names = [names.node_queue(farm_id, node), names.shared_queue(farm_id)]
         super().__init__(
@@ -84,10 +88,12 @@ class SlotWorker(SimpleWorker):
             log_job_description=False,
         )
         self._slots, self._ready, self._stop_run = slots, ready, stop_run
+        self._takes_new = takes_new
         self._hand_back, self._let_go = hand_back, let_go
         self._handover_seconds, self._drain = handover_seconds, drain
         self._wake_channel = names.wake_channel(farm_id)
         self._taker = Taker(connection, self.queue_keys(), incarnation)
+        self._taker_of_held = Taker(connection, self.queue_keys()[:1], incarnation)
         self._threads = ThreadPoolExecutor(slots, thread_name_prefix="slot")
         self._busy: set[Any] = set()
         self._busy_lock = threading.Lock()
@@ -187,7 +193,7 @@ class SlotWorker(SimpleWorker):
     def _take(self) -> tuple[Job, Queue] | None:
         self.run_maintenance_tasks()
         while len(self._runs()) < self._slots and self._ready() and not is_suspended(self.connection, self):
-            taken = self._taker.take()
+            taken = (self._taker if self._takes_new() else self._taker_of_held).take()
             if taken is None:
                 return None
             queue_key, message_id = taken

@@ -1,4 +1,4 @@
-"""Run measurements: python -m tests.bench [--short] [NAME...]."""
+"""Run measurements: python -m tests.bench [--short] [--executions N] [NAME...]."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from uuid import uuid4
 
 from tests.bench.crons import cron_rush
 from tests.bench.measures import MEASURES, Row, throughput
+from tests.bench.reads import reads
 from tests.support.farm import Farm
 from tests.support.farm_leftovers import drop, farm_id_of, remove_containers
 from tests.support.images import ensure_test_image
 from tests.support.services import docker_host, mongodb_service, redis_service
 
 SLOTS = (8, 16)
-NAMES = ["throughput", *MEASURES, "crons"]
+NAMES = ("throughput", *MEASURES, "crons", "reads")
 
 
 def main() -> int:
@@ -26,15 +27,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("--short", action="store_true", help="fewer repetitions: shows that it works, not how fast")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)} (all)")
+    parser.add_argument(
+        "--executions", type=int, default=200_000, metavar="N", help="how many `reads` stores (%(default)s)"
+    )
     arguments = parser.parse_args()
     unknown = set(arguments.names) - set(NAMES)
     if unknown:
         parser.error(f"there is no measurement {', '.join(sorted(unknown))}")
-    rows = list(_measure(arguments.names or NAMES, arguments.short))
+    rows = list(_measure(arguments.names or NAMES, arguments.short, arguments.executions))
     return 0 if all(row.kept is not False for row in rows) else 1
 
 
-def _measure(names: list[str], short: bool) -> Iterator[Row]:
+def _measure(names: Sequence[str], short: bool, executions: int) -> Iterator[Row]:
     print("| what | measured | budget | kept |\n| --- | --- | --- | --- |", flush=True)
     with tempfile.TemporaryDirectory(prefix="jobrunner-bench-") as folder, _services(Path(folder)) as urls:
         if "throughput" in names:
@@ -48,6 +52,9 @@ def _measure(names: list[str], short: bool) -> Iterator[Row]:
         if "crons" in names:
             with _farm(*urls, Path(folder), nodes=()) as farm:
                 yield _shown(cron_rush(farm, short))
+        if "reads" in names:  # last: it leaves a long history
+            with _farm(*urls, Path(folder)) as farm, _farm(*urls, Path(folder)) as other:
+                yield _shown(reads(farm, other, short, executions))
 
 
 def _shown(row: Row) -> Row:

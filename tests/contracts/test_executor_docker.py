@@ -198,14 +198,17 @@ def test_an_engine_that_hangs_is_told_within_the_time_limit(tmp_path: Path) -> N
 def test_a_dead_engine_is_left_alone_for_a_while_and_then_tried_again(tmp_path: Path) -> None:
     link = tmp_path / "engine.sock"
     executor = DockerExecutor(docker_settings(docker_host=f"unix://{link}"), "revived")
+    assert executor.circuit == "closed"
     for _ in range(FAILURES_TO_OPEN):
         with pytest.raises(EngineUnavailable, match="No such file"):
             executor.check()
     link.symlink_to(DOCKER_HOST.removeprefix("unix://"))
     with pytest.raises(EngineUnavailable, match="left alone"):
         executor.check()
+    assert executor.circuit == "open"
     assert answers_within(executor, OPEN_SECONDS + 5)
     assert executor.check()
+    assert executor.circuit == "closed"
 
 
 def answers_within(executor: DockerExecutor, seconds: float) -> bool:

@@ -154,24 +154,6 @@ def test_the_executions_of_a_job_come_in_pages_the_newest_first(store: Store) ->
     assert [e.id for e in store.executions.page_of_job(job_id, 2, 2, [State.ENQUEUED])] == newest_first[2:4]
 
 
-def test_all_executions_come_in_pages_with_one_more_where_there_is_a_next(store: Store) -> None:
-    made = stored(store, *(execution(minutes=n) for n in range(5)))
-    newest_first = [e.id for e in reversed(made)]
-    assert [e.id for e in store.executions.page(1, 2)] == newest_first[:3]
-    assert [e.id for e in store.executions.page(3, 2)] == newest_first[4:]
-    assert store.executions.page(4, 2) == []
-
-
-def test_a_page_can_be_of_some_states_and_of_one_task(store: Store) -> None:
-    running = execution(State.RUNNING, task_id="a")
-    done = execution(State.DONE, minutes=1, task_id="b")
-    stored(store, running, done, execution(State.LOST))
-    assert [e.id for e in store.executions.page(1, 10, [State.RUNNING, State.DONE])] == [done.id, running.id]
-    assert [e.id for e in store.executions.page(1, 10, [State.RUNNING], "a")] == [running.id]
-    assert [e.id for e in store.executions.page(1, 10, (), "b")] == [done.id]
-    assert store.executions.page(1, 10, [State.RUNNING], "b") == []
-
-
 def test_the_open_executions_of_a_job_are_those_that_have_not_ended_the_oldest_first(store: Store) -> None:
     job_id = new_id()
     stored(store, *(execution(state, minutes=-n, job_id=job_id) for n, state in enumerate(State)), execution())

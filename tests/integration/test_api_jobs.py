@@ -149,14 +149,10 @@ def test_executions_are_listed_newest_first_by_status_and_task(api: ApiFarm) -> 
     page = get(api, "/executions/?status=enqueued,running")
     items = page.pop("items")
     assert [item["executionId"] for item in items] == [one["executionId"] for one in posted[:1:-1]]
-    assert page == {
-        "page": 1,
-        "perPage": 3,
-        "hasNext": True,
-        "hasPrev": False,
-        "nextUrl": f"{BASE}/executions/?status=enqueued,running&page=2",
-        "prevUrl": None,
-    }
+    next_url = page.pop("nextUrl")
+    assert next_url.startswith(f"{BASE}/executions/?status=enqueued,running&after=")
+    assert page == {"perPage": 3, "hasNext": True}
+    page["nextUrl"] = next_url
     (last,) = get(api, page["nextUrl"])["items"]
     assert last["executionId"] == posted[1]["executionId"]
     of_b = get(api, "/executions/?task=b&status=done")["items"]
@@ -174,6 +170,7 @@ def test_executions_are_listed_newest_first_by_status_and_task(api: ApiFarm) -> 
             "finishedAt": None,
             "exitCode": 0,
             "attempt": 1,
+            "labels": {},
             "url": posted[0]["executionUrl"],
         }
     ]

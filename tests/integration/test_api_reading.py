@@ -168,7 +168,7 @@ def test_executions_are_listed_by_node_and_time(api: ApiFarm) -> None:
         api.advance(execution_id, State.PULLING, node="n 1")
     page = get(api, "/executions/?node=n+1")
     assert [item["executionId"] for item in page["items"]] == posted[3:0:-1]
-    assert page["nextUrl"] == f"{BASE}/executions/?node=n+1&page=2"
+    assert page["nextUrl"].startswith(f"{BASE}/executions/?node=n+1&after=")
     assert [item["executionId"] for item in get(api, page["nextUrl"])["items"]] == posted[:1]
     soon = api.farm.clock.now() + timedelta(minutes=1)
     for instant in (soon.isoformat(), iso(soon), str(soon.timestamp()), str(int(soon.timestamp()) + 1)):
@@ -203,16 +203,8 @@ def test_all_executions_of_a_job_are_listed_newest_first(api: ApiFarm) -> None:
     first = get(api, list_url)
     assert [item["executionId"] for item in first["items"]] == made[:0:-1]
     assert first["items"][0] == get(api, "/executions/")["items"][0]
-    del first["items"]
-    assert first == {
-        "page": 1,
-        "perPage": 3,
-        "hasNext": True,
-        "hasPrev": False,
-        "nextUrl": f"{list_url}/?page=2",
-        "prevUrl": None,
-    }
-    second = get(api, f"/tasks/t/job/{posted['jobId']}/executions/?page=2")
+    assert first["nextUrl"].startswith(f"{list_url}/?after=")
+    second = get(api, first["nextUrl"].replace("/jobs/", "/job/"))
     assert [item["executionId"] for item in second["items"]] == made[:1]
     assert second["hasNext"] is False
     assert api.client.get(list_url.replace("/t/", "/other/")).status_code == 404
@@ -251,6 +243,7 @@ def test_the_status_of_an_idle_farm(api: ApiFarm) -> None:
         "jobs": {"count": 0, "scheduled": [], "hasMore": False},
         "fastlane": {"version": __version__},
         "version": __version__,
+        "errors": [],
     }
     assert get(api, "/status") == get(api, "/status/")
 
@@ -324,28 +317,80 @@ def test_the_status_is_bounded_and_says_so(api: ApiFarm, monkeypatch: pytest.Mon
 def test_the_status_shows_each_node_and_what_is_wrong_with_it(api: ApiFarm) -> None:
     now = api.farm.clock.now()
     long_ago = now - timedelta(hours=1)
-    for name, seen_at, stopped_at in (("a", now, None), ("b", long_ago, None), ("c", long_ago, long_ago)):
-        api.farm.store.nodes.beat(Node(name, "m", 1, 16, 2, seen_at, now, "20.10", stopped_at))
-    up, silent, stopped = get(api, "/status/")["hosts"]
-    assert up == {
+    up = Node("a", "m", 1, 16, 2, now, now, "20.10")
+    nodes = [
+        up,
+        replace(up, name="b", seen_at=long_ago),
+        replace(up, name="c", seen_at=long_ago, stopped_at=long_ago),
+        replace(up, name="d", engine_address="10.0.0.7:2376", circuit="open", engine_error="refused"),
+    ]
+    for node in nodes:
+        api.farm.store.nodes.beat(node)
+    hosts = get(api, "/status/")["hosts"]
+    assert hosts[0] == {
         "host": "a",
         "available": True,
         "blacklisted": False,
         "circuit": "closed",
         "error": None,
+        "node": "a",
         "state": "up",
         "slots": 16,
         "running": 2,
         "engineVersion": "20.10",
     }
-    assert (silent["available"], silent["circuit"], silent["state"]) == (False, "open", "silent")
-    assert silent["error"] == f"not heard of since {iso(long_ago)}"
-    assert (stopped["available"], stopped["circuit"], stopped["state"]) == (False, "closed", "stopped")
-    assert stopped["error"] == f"stopped at {iso(long_ago)}"
+    shown = [(one["host"], one["available"], one["circuit"], one["state"], one["error"]) for one in hosts[1:]]
+    assert shown == [
+        ("b", False, "closed", "silent", f"not heard of since {iso(long_ago)}"),
+        ("c", False, "closed", "stopped", f"stopped at {iso(long_ago)}"),
+        ("10.0.0.7:2376", False, "open", "up", "refused"),
+    ]
 
 
-def test_the_status_needs_redis(api: ApiFarm) -> None:
+def test_the_status_says_what_it_cannot_tell_without_redis(api: ApiFarm) -> None:
+    api.post("later", startIn="1h")
     api.queue.down = True
-    answer = api.client.get("/status/")
-    assert answer.status_code == 503
-    assert set(faults_of(answer)) == {"redis"}
+    document = get(api, "/status/")
+    assert [fault["field"] for fault in document["errors"]] == ["redis"]
+    assert document["queues"]["jobs"] == {"length": None}
+    assert document["queues"]["scheduled"]["length"] == 1
+    assert document["tasks"] == {"count": 1}
+
+
+# -------------------------------------------------------------------------------------------------- blacklist
+
+
+@pytest.mark.parametrize("host", ["a", "engine:2375"])
+def test_a_host_is_blacklisted_and_admitted_again_by_either_of_its_names(api: ApiFarm, host: str) -> None:
+    now = api.farm.clock.now()
+    api.farm.store.nodes.beat(Node("a", "m", 1, 16, 2, now, now, "20.10", engine_address="engine:2375"))
+    api.farm.store.nodes.beat(Node("b", "m", 1, 16, 2, now, now, "20.10"))
+    url = "/docker-executor/blacklist"
+    for slash in ("", "/"):  # twice: it is idempotent
+        answer = api.client.post(url + slash, json={"host": host})
+        assert (answer.status_code, answer.json) == (200, {"host": host, "blacklisted": True, "nodes": ["a"]})
+        shown = [(one["blacklisted"], one["available"]) for one in get(api, "/status/")["hosts"]]
+        assert shown == [(True, False), (False, True)]
+    for _ in range(2):
+        answer = api.client.delete(url, json={"host": host})
+        assert (answer.status_code, answer.json) == (200, {"host": host, "blacklisted": False, "nodes": ["a"]})
+    assert not any(one["blacklisted"] for one in get(api, "/status/")["hosts"])
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        ("", 400, "body"),
+        ("[]", 400, "body"),
+        ("{}", 400, "host"),
+        ('{"host": 1}', 400, "host"),
+        ('{"host": ""}', 400, "host"),
+        ('{"host": "a", "port": 1}', 400, "port"),
+        ('{"host": "nobody:1"}', 404, "host"),
+    ],
+)
+def test_a_host_that_cannot_be_blacklisted_is_refused(api: ApiFarm, body: str, status: int, field: str) -> None:
+    for method in (api.client.post, api.client.delete):
+        answer = method("/docker-executor/blacklist/", data=body)
+        assert answer.status_code == status
+        assert set(faults_of(answer)) == {field}

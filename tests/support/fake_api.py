@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 TERMINAL = ("done", "failed", "timedout", "stopped", "expired", "lost")
 _EXECUTION = re.compile(r"/tasks/([^/]+)/jobs/([^/]+)/executions/([^/]+)/(stdout/|stderr/|stop/)?")
@@ -238,9 +238,11 @@ class _Handler(BaseHTTPRequestHandler):
             found = [e for e in found if e.shown["status"] in query["status"].split(",")]
         if query.get("task"):
             found = [e for e in found if e.task_id == query["task"]]
-        start = (int(query["page"]) - 1) * self.server.api.per_page
+        start = int(query.pop("after", 0))
         end = start + self.server.api.per_page
-        self._json(200, {"items": [e.document() for e in found[start:end]], "hasNext": end < len(found)})
+        following = f"http://farm.example:10000/executions/?{urlencode({**query, 'after': end})}"
+        next_url = following if end < len(found) else None
+        self._json(200, {"items": [e.document() for e in found[start:end]], "nextUrl": next_url})
 
     def _output(self, execution: FakeExecution, stream: str, offset: int, follow: bool) -> None:
         self.send_response(200)

@@ -136,7 +136,7 @@ class Farm:
     def _is_healthy(self) -> bool:
         try:
             return self.http.get(f"{self.url}/healthcheck/", timeout=5).status_code == 200
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):  # it makes its indexes yet
             return False
 
     def _node_is_up(self, node: str, pid: int) -> bool:

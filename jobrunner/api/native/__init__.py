@@ -3,7 +3,9 @@
 from jobrunner.api.native import (  # noqa: F401 - each registers its routes
     api_keys,
     audit,
+    blacklist,
     deliveries,
+    events,
     executions,
     jobs,
     live,

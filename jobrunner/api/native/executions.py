@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-from flask import Response, jsonify, request
+from flask import Response, jsonify
 
 from jobrunner.api.context import current_farm
-from jobrunner.api.native import query, translate
-from jobrunner.api.native.documents import ExecutionDetails, ExecutionPage, ExecutionPlace, StoppedExecution
-from jobrunner.api.native.parameters import NODE, PAGE, SINCE, STATUS, TASK
+from jobrunner.api.native import lists, query, translate, translate_lists
+from jobrunner.api.native.documents import ExecutionDetails, ExecutionList, ExecutionPlace, StoppedExecution
+from jobrunner.api.native.parameters import AFTER, LABEL, NODE, SINCE, STATUS, TASK, UNTIL
 from jobrunner.api.native.routing import EXECUTION, route
 from jobrunner.api.native.translate import Document
 from jobrunner.api.native.urls import urls_for_request
 from jobrunner.api.openapi.operation import answers
-from jobrunner.domain.identifiers import check_task_id
 from jobrunner.engine import cancel, queries
 
 LOG_BYTES = 64 * 1024
 
 
 @route("GET", "/executions")
-@answers(ExecutionPage, query=(PAGE, STATUS, TASK, NODE, SINCE))
+@answers(ExecutionList, query=(STATUS, TASK, NODE, LABEL, SINCE, UNTIL, AFTER))
 def list_executions() -> Document:
-    """A page of all executions, the newest first; ?status=running,failed&task=&node=&since= for some of them."""
-    farm, page, states, since = current_farm(), query.page(), query.states(), query.since()
-    task_id, node = (request.args.get(name) or None for name in ("task", "node"))
-    task_id = check_task_id(task_id) if task_id else None
-    found, has_next = queries.executions(farm, page, states, task_id, node=node, since=since)
-    chosen_by = {
-        "status": ",".join(states) or None,
-        "task": task_id,
-        "node": node,
-        "since": request.args.get("since") or None,
-    }
-    urls = urls_for_request(farm.settings)
-    return translate.execution_page(found, page, farm.settings.page_size, has_next, urls, urls.executions, **chosen_by)
+    """Executions, the newest first; ?status=running,failed&task=&node=&label=&since=&until= for some of them."""
+    farm, urls = current_farm(), urls_for_request(current_farm().settings)
+    chosen, chosen_by = lists.chosen_executions("task")
+    found = queries.executions(farm, chosen, query.after())
+    return translate_lists.execution_list(found, farm.settings.page_size, urls, urls.executions, chosen_by)
 
 
 @route("GET", "/executions/<execution_id>")

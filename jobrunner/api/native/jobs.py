@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from jobrunner.api.caller import caller_address
 from jobrunner.api.context import current_farm
-from jobrunner.api.native import query, translate
-from jobrunner.api.native.documents import Accepted, ExecutionPage, JobDetails, PausedJob, StoppedJob
+from jobrunner.api.native import lists, query, translate, translate_lists
+from jobrunner.api.native.documents import Accepted, ExecutionList, JobDetails, JobList, PausedJob, StoppedJob
 from jobrunner.api.native.job_spec import parse_spec
-from jobrunner.api.native.parameters import PAGE
+from jobrunner.api.native.parameters import AFTER, JOB_STATE, LABEL, NODE, PAGE, SINCE, STATUS, TASK, UNTIL
 from jobrunner.api.native.routing import JOB, route
 from jobrunner.api.native.translate import Document, JobView
 from jobrunner.api.native.translate_stop import stopped_job
@@ -52,15 +54,26 @@ def show_job(task_id: str, job_id: str) -> Document:
 
 
 @route("GET", f"{JOB}/executions")
-@answers(ExecutionPage, query=(PAGE,))
+@answers(ExecutionList, query=(STATUS, NODE, LABEL, SINCE, UNTIL, AFTER))
 def list_executions_of_job(task_id: str, job_id: str) -> Document:
-    """A page of all executions of the job, the newest first."""
-    farm, page = current_farm(), query.page()
+    """All executions of the job, the newest first; ?status=&node=&label=&since=&until= for some of them."""
+    farm, urls = current_farm(), urls_for_request(current_farm().settings)
     job = queries.job(farm, task_id, job_id)
-    found, has_next = queries.executions(farm, page, job_id=job.id)
-    urls = urls_for_request(farm.settings)
+    chosen, chosen_by = lists.chosen_executions()
+    found = queries.executions(farm, replace(chosen, job_id=job.id), query.after())
     list_url = f"{urls.job(task_id, job.id)}/executions"
-    return translate.execution_page(found, page, farm.settings.page_size, has_next, urls, list_url)
+    return translate_lists.execution_list(found, farm.settings.page_size, urls, list_url, chosen_by)
+
+
+@route("GET", "/jobs")
+@answers(JobList, query=(TASK, JOB_STATE, LABEL, SINCE, UNTIL, AFTER))
+def list_jobs() -> Document:
+    """Jobs of all tasks, the newest first; ?task=&state=scheduled&label=&since=&until= for some of them."""
+    farm, urls = current_farm(), urls_for_request(current_farm().settings)
+    now = farm.clock.now()
+    chosen, chosen_by = lists.chosen_jobs(now)
+    found = queries.all_jobs(farm, chosen, query.after())
+    return translate_lists.job_list(found, now, farm.settings.page_size, urls, chosen_by)
 
 
 @route("POST", f"{JOB}/retry")

@@ -8,6 +8,9 @@ from typing import NoReturn
 
 from flask import request
 
+from jobrunner.domain.identifiers import check_task_id
+from jobrunner.domain.labels import MOST_LABELS, check_label_term
+from jobrunner.domain.listing import JobState, Position
 from jobrunner.domain.schedules import parse_instant
 from jobrunner.domain.states import State
 from jobrunner.errors import Fault, InvalidRequest
@@ -72,8 +75,8 @@ def states() -> list[State]:
     return [State(name) for name in dict.fromkeys(names)]
 
 
-def since(name: str = "since") -> datetime | None:
-    """?since=, an instant: ISO 8601 (UTC where it names no zone), or UNIX seconds."""
+def instant(name: str) -> datetime | None:
+    """?since= or ?until=, an instant: ISO 8601 (UTC where it names no zone), or UNIX seconds."""
     text = request.args.get(name)
     if not text:
         return None
@@ -81,6 +84,49 @@ def since(name: str = "since") -> datetime | None:
         return parse_instant(float(text)) if _UNIX_SECONDS.fullmatch(text) else _iso_instant(text)
     except (ValueError, OverflowError):
         _refuse(name, "must be a time such as 2026-05-01T12:00:00Z, or UNIX seconds ('+' is written %2B in a URL)")
+
+
+def only(*names: str) -> None:
+    """Refuse parameters of other names: a filter that is misspelt would give another list than the one asked for."""
+    unknown = next((name for name in request.args if name not in names), None)
+    if unknown == "page":
+        _refuse("page", "is not taken here: follow nextUrl, which stays right while new items come")
+    if unknown is not None:
+        _refuse(unknown, f"is not known here; known are {', '.join(names)}")
+
+
+def task() -> str | None:
+    """?task=, the id of one."""
+    task_id = request.args.get("task")
+    return check_task_id(task_id) if task_id else None
+
+
+def job_state() -> JobState | None:
+    """?state=scheduled or stopped."""
+    name = request.args.get("state")
+    if name and name not in set(JobState):
+        _refuse("state", f"must be one of {', '.join(JobState)}, not {name!r}")
+    return JobState(name) if name else None
+
+
+def labels() -> list[str]:
+    """?label=name or ?label=name=value, as often as wanted: all of them must be there."""
+    terms = request.args.getlist("label")
+    if len(terms) > MOST_LABELS:
+        _refuse("label", f"must not be given more than {MOST_LABELS} times")
+    try:
+        return [check_label_term(term) for term in dict.fromkeys(terms)]
+    except ValueError as error:
+        _refuse("label", str(error))
+
+
+def after() -> Position | None:
+    """?after=, as a nextUrl has it."""
+    cursor = request.args.get("after")
+    try:
+        return Position.parse(cursor) if cursor else None
+    except (ValueError, OverflowError) as error:
+        _refuse("after", str(error))
 
 
 def _iso_instant(text: str) -> datetime:

@@ -138,6 +138,7 @@ def job_details(view: JobView, redacted_names: Iterable[str], urls: Urls) -> Doc
         "stoppedAt": iso(job.stopped_at),
         "requestIPAddress": job.caller_address,
         "pausedAt": iso(job.paused_at),
+        "labels": job.spec.labels,
         "page": view.page,
         "perPage": EXECUTIONS_PER_PAGE,
         **_neighbours(url, view.page, view.has_next),
@@ -226,6 +227,7 @@ def _run(execution: Execution) -> Document:
         "executionId": execution.id,
         "attempt": execution.attempt,
         "node": execution.node,
+        "labels": execution.spec.labels,
     }
 
 
@@ -247,25 +249,8 @@ def _history(execution: Execution) -> list[Document]:
     return [{"status": state, "at": iso(at)} for state, at in moves]
 
 
-def execution_page(
-    executions: Iterable[Execution],
-    page: int,
-    per_page: int,
-    has_next: bool,
-    urls: Urls,
-    list_url: str,
-    **query: str | None,
-) -> Document:
-    """A page of executions, of the list at `list_url`. `query`: what they were chosen by."""
-    return {
-        "items": [_execution_item(execution, urls) for execution in executions],
-        "page": page,
-        "perPage": per_page,
-        **_neighbours(list_url, page, has_next, **query),
-    }
-
-
-def _execution_item(execution: Execution, urls: Urls) -> Document:
+def execution_item(execution: Execution, urls: Urls) -> Document:
+    """An execution in a list."""
     return {
         **_run(execution),
         "jobId": execution.job_id,

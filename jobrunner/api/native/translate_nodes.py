@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from jobrunner.api.native.times import iso
 from jobrunner.api.native.translate import Document
 from jobrunner.domain.executions import Node
+from jobrunner.domain.node_states import node_state
 
 
 def node_list(nodes: Iterable[Node], now: datetime, silent_seconds: float) -> Document:
@@ -26,10 +27,3 @@ def _node_item(node: Node, now: datetime, silent_seconds: float) -> Document:
         "state": node_state(node, now, silent_seconds),
         "engineVersion": node.engine_version,
     }
-
-
-def node_state(node: Node, now: datetime, silent_seconds: float) -> str:
-    """What a node is to us now."""
-    if node.stopped_at is not None:
-        return "stopped"
-    return "silent" if now - node.seen_at > timedelta(seconds=silent_seconds) else "up"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 
 from jobrunner import __version__
 from jobrunner.api.native.times import iso
 from jobrunner.api.native.translate import Document
-from jobrunner.api.native.translate_nodes import node_state
 from jobrunner.api.native.translate_usage import usage_document
 from jobrunner.api.native.urls import Urls
+from jobrunner.domain.engine_circuit import Circuit
 from jobrunner.domain.executions import Execution, Node
+from jobrunner.domain.node_states import NodeState, node_state
+from jobrunner.engine.blacklist import shown_host
 from jobrunner.engine.status import FarmStatus
 
 
@@ -19,7 +20,7 @@ def status_document(status: FarmStatus, silent_seconds: float, urls: Urls) -> Do
     """The farm at one moment."""
     next_due = status.scheduled[0].due_at if status.scheduled else None
     return {
-        "hosts": [_host(node, status.at, silent_seconds) for node in status.nodes],
+        "hosts": [_host(node, status, silent_seconds) for node in status.nodes],
         "containers": {
             "running": [_running(execution, urls) for execution in status.running],
             "hasMore": status.has_more_running,
@@ -36,18 +37,21 @@ def status_document(status: FarmStatus, silent_seconds: float, urls: Urls) -> Do
         },
         "fastlane": {"version": __version__},
         "version": __version__,
+        "errors": [{"field": fault.field, "reason": fault.reason} for fault in status.faults],
     }
 
 
-def _host(node: Node, now: datetime, silent_seconds: float) -> Document:
-    state = node_state(node, now, silent_seconds)
+def _host(node: Node, status: FarmStatus, silent_seconds: float) -> Document:
+    state = node_state(node, status.at, silent_seconds)
     troubles = {"silent": f"not heard of since {iso(node.seen_at)}", "stopped": f"stopped at {iso(node.stopped_at)}"}
+    is_blacklisted = node.name in status.blacklisted
     return {
-        "host": node.name,
-        "available": state == "up",
-        "blacklisted": False,
-        "circuit": "open" if state == "silent" else "closed",
-        "error": troubles.get(state),
+        "host": shown_host(node),
+        "available": state is NodeState.UP and node.circuit == Circuit.CLOSED and not is_blacklisted,
+        "blacklisted": is_blacklisted,
+        "circuit": node.circuit,
+        "error": node.engine_error or troubles.get(state),
+        "node": node.name,
         "state": state,
         "slots": node.slots,
         "running": node.running,

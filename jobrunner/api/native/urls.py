@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -39,14 +40,25 @@ class Urls:
         return f"{self.base}/search"
 
     @property
+    def jobs(self) -> str:
+        """The URL of the list of all jobs."""
+        return f"{self.base}/jobs"
+
+    @property
+    def events(self) -> str:
+        """The URL of the events of the farm."""
+        return f"{self.base}/events"
+
+    @property
     def executions(self) -> str:
         """The URL of the list of executions."""
         return f"{self.base}/executions"
 
 
-def with_query(url: str, **query: str | int | None) -> str:
-    """`url/?...` with those parts of the query that are not None."""
-    return f"{url}/?{urlencode({name: value for name, value in query.items() if value is not None}, safe=',')}"
+def with_query(url: str, **query: str | int | Sequence[str] | None) -> str:
+    """`url/?...` with those parts of the query that are not None; a part of several values comes several times."""
+    given = {name: value for name, value in query.items() if value is not None}
+    return f"{url}/?{urlencode(given, doseq=True, safe=',')}"
 
 
 def urls_for_request(settings: Settings) -> Urls:

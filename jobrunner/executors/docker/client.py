@@ -18,6 +18,7 @@ from pybreaker import STATE_CLOSED, CircuitBreaker, CircuitBreakerError
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 
+from jobrunner.domain.engine_circuit import Circuit
 from jobrunner.errors import EngineUnavailable, SettingsError
 from jobrunner.executors.docker.errors import engine_words, root_reason
 from jobrunner.settings import Settings
@@ -53,6 +54,11 @@ class EngineClient:
             exclude=[lambda error: not _is_unreachable(error)],
             throw_new_error_on_trip=False,
         )
+
+    @property
+    def circuit(self) -> Circuit:
+        """What the breaker does with calls at present."""
+        return Circuit(self._breaker.current_state)
 
     @contextmanager
     def guard(self) -> Iterator[APIClient]:

@@ -11,6 +11,7 @@ from docker import APIClient
 from docker.errors import APIError, NotFound
 from urllib3.exceptions import ReadTimeoutError
 
+from jobrunner.domain.engine_circuit import Circuit
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.ports import Container, ContainerStatus, OutputReader
@@ -45,6 +46,11 @@ class DockerExecutor:
         self._client = EngineClient(settings)
         self.host: str = self._client.host
         self.port: int | None = self._client.port
+
+    @property
+    def circuit(self) -> Circuit:
+        """Whether calls reach the Engine at present, or fail at once."""
+        return self._client.circuit
 
     def pull(self, image: ImageReference, checkpoint: Callable[[], None]) -> None:
         """Fetch the image; see jobrunner.executors.docker.pull."""

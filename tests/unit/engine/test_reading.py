@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from jobrunner.domain.identifiers import new_id
+from jobrunner.domain.listing import ExecutionFilter, Slice
 from jobrunner.domain.ports import Chunk, Stream
 from jobrunner.domain.states import State
 from jobrunner.engine import queries, stored_output
@@ -112,8 +113,12 @@ def test_pages_say_whether_there_is_another(world: World) -> None:
         world.clock.move(1)
         world.submit()
     farm = world.farm(page_size=2)
-    pages = [queries.executions(farm, number) for number in (1, 2, 3, 4)]
-    assert [(len(found), has_next) for found, has_next in pages] == [(2, True), (2, True), (1, False), (0, False)]
-    assert queries.executions(farm, 1, [State.DONE]) == ([], False)
-    assert len(queries.executions(farm, 1, [State.ENQUEUED], TASK)[0]) == 2
-    assert queries.executions(farm, 1, (), "other") == ([], False)
+    first = queries.executions(farm, ExecutionFilter())
+    second = queries.executions(farm, ExecutionFilter(), first.following)
+    third = queries.executions(farm, ExecutionFilter(), second.following)
+    assert [(len(found.items), found.following is None) for found in (first, second, third)] == [
+        (2, False),
+        (2, False),
+        (1, True),
+    ]
+    assert queries.executions(farm, ExecutionFilter([State.DONE])) == Slice((), None)

@@ -6,6 +6,7 @@ import pytest
 
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.identifiers import new_id
+from jobrunner.domain.listing import ExecutionFilter
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 from jobrunner.engine.fire import fire
@@ -93,14 +94,14 @@ def test_whatever_fails_at_any_call_what_is_stored_reaches_a_queue(
             answered = True
         except (Crash, ServiceUnavailable):
             answered = False
-        stored = world.store.executions.page(1, 10, (), task)
+        stored = world.store.executions.slice(ExecutionFilter(task_id=task), 10).items
         assert len(stored) == 1 or not (answered or stored)
         world.clock.move(70)
         world.fire_overdue()
         world.clock.move(3)
         requeue(world.farm())
         assert {waiting for _, waiting in world.queue.waiting} >= {execution.id for execution in stored}
-        for execution in world.store.executions.page(1, 10, (State.SCHEDULED, State.ENQUEUED)):
+        for execution in world.store.executions.slice(ExecutionFilter((State.SCHEDULED, State.ENQUEUED)), 10).items:
             world.store.executions.compare_and_set(
                 execution.id,
                 states=[execution.state],

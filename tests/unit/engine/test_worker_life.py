@@ -47,9 +47,13 @@ def test_a_node_whose_engine_does_not_answer_is_silent(world: World) -> None:
     with pytest.raises(EngineUnavailable):
         presence.beat()
     assert not presence.engine_answers
-    assert world.store.nodes.all()[0].seen_at == seen_at
+    (troubled,) = world.store.nodes.all()
+    assert (troubled.seen_at, troubled.circuit) == (seen_at, "open")
+    assert "does not answer" in troubled.engine_error
     world.engine.is_down = False
     presence.beat()
+    (well,) = world.store.nodes.all()
+    assert (well.circuit, well.engine_error) == ("closed", "")
     assert presence.engine_answers
     assert world.store.nodes.all()[0].seen_at == world.clock.now()
 
@@ -61,6 +65,14 @@ def test_a_node_that_signs_off_is_stopped_until_it_is_back(world: World) -> None
     assert world.store.nodes.all()[0].stopped_at == world.clock.now()
     Presence(world.node(), "y").beat()
     assert world.store.nodes.all()[0].stopped_at is None
+
+
+def test_a_beat_that_was_under_way_does_not_undo_the_signing_off(world: World) -> None:
+    presence = Presence(world.node(), "x")
+    presence.beat()
+    presence.sign_off()
+    presence.beat()
+    assert world.store.nodes.all()[0].stopped_at == world.clock.now()
 
 
 @pytest.mark.parametrize(
