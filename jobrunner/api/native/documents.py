@@ -105,7 +105,6 @@ class PausedJob(JobReference):
     """What a pause, or its end, did."""
 
     schedule: Paused
-    pausedAt: str | None
 
 
 @_closed
@@ -202,6 +201,7 @@ class Run(TypedDict):
     image: str
     startedAt: str | None
     status: State
+    labels: dict[str, str]
     executionId: str
     attempt: int
     node: str | None
@@ -242,19 +242,6 @@ class ExecutionItem(Run):
 
 
 @_closed
-class ExecutionPage(TypedDict):
-    """A page of executions, the newest first."""
-
-    items: list[ExecutionItem]
-    page: int
-    perPage: int
-    hasNext: bool
-    hasPrev: bool
-    nextUrl: str | None
-    prevUrl: str | None
-
-
-@_closed
 class JobDocument(TypedDict):
     """A job with a page of its executions."""
 
@@ -266,6 +253,7 @@ class JobDocument(TypedDict):
     metadata: JobMetadata
     scheduled: bool
     nextTimes: list[str]
+    labels: dict[str, str]
     jobId: str
     url: str
     stoppedAt: str | None

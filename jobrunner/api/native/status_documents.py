@@ -5,6 +5,9 @@ from __future__ import annotations
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
+from jobrunner.api.native.documents import Usage
+from jobrunner.api.openapi.faults import FaultDocument
+
 _closed = with_config(ConfigDict(extra="forbid"))
 
 
@@ -17,6 +20,7 @@ class Host(TypedDict):
     blacklisted: bool
     circuit: str
     error: str | None
+    node: str
     state: str
     slots: int
     running: int
@@ -34,6 +38,7 @@ class RunningContainer(TypedDict):
     node: str | None
     startedAt: str | None
     containerId: str | None
+    usage: Usage | None
     url: str
 
 
@@ -49,7 +54,7 @@ class Containers(TypedDict):
 class Queue(TypedDict):
     """How many messages wait."""
 
-    length: int
+    length: int | None
 
 
 @_closed
@@ -111,3 +116,4 @@ class StatusDocument(TypedDict):
     jobs: JobCounts
     fastlane: Version
     version: str
+    errors: list[FaultDocument]
