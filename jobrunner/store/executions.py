@@ -27,6 +27,7 @@ from jobrunner.store.tasks import SOON_ENOUGH
 from jobrunner.store.visibility import of_visible_tasks
 
 DUPLICATE_KEY = 11000
+MOST_MERGED = 20  # tasks: with ten states each, MongoDB merges two hundred ranges of an index in order, and no more
 
 _OWN_FIELDS = ("spec", "state", "cause", "times", "owed_deliveries", "usage", "labels")
 _PLAIN_FIELDS = tuple(name for name in ExecutionDocument._fields if name not in _OWN_FIELDS)
@@ -241,13 +242,16 @@ def _choice(chosen: ExecutionFilter, after: Position | None) -> Choice:
     """The first of these that is asked for picks the index; each of those has the state in it, too."""
     terms = [("labels", term) for term in chosen.labels]
     owners = [("job_id", chosen.job_id), *terms, ("node", chosen.node), ("task_id", chosen.task_id)]
-    wanted = [(name, value) for name, value in owners if value is not None]
+    wanted: list[tuple[str, Any]] = [(name, value) for name, value in owners if value is not None]
+    visible = of_visible_tasks(chosen.visible)
+    if not wanted and len(named := visible.get("task_id", {}).get("$in", ())) in range(1, MOST_MERGED):
+        wanted, visible = [("task_id", {"$in": named})], {}
     narrow = created(chosen.since, chosen.until, after) | dict(wanted[:1])
     # Where any state will do, all are named: then each is a range of the index, and they are merged in order.
     states = chosen.states or (wanted and list(State))
     if states:
         narrow["state"] = {"$in": [state.value for state in states]}
-    others = [*({name: value} for name, value in wanted[1:]), of_visible_tasks(chosen.visible)]
+    others = [*({name: value} for name, value in wanted[1:]), visible]
     rest = {"$and": found} if (found := [other for other in others if other]) else {}
     prefix = dict.fromkeys((*dict(wanted[:1]), *(["state"] if states else [])), 1)
     order = {"created_at": 1, "_id": 1} if "job_id" in prefix else NEWEST_FIRST

@@ -14,6 +14,7 @@ from jobrunner.domain.api_keys import ApiKey, Limits, Role, new_token
 from jobrunner.domain.audit import AuditEntry, AuditQuery, new_entry_id
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.identifiers import new_id
+from jobrunner.domain.listing import ExecutionFilter
 from jobrunner.domain.ports import Store
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
@@ -112,6 +113,10 @@ def stored(store: Store, task_id: str, minutes: int = 0, state: State = State.DO
     return made
 
 
+def listed(store: Store, limit: int = 10, **chosen: Any) -> list[Execution]:
+    return list(store.executions.slice(ExecutionFilter(**chosen), limit).items)
+
+
 @pytest.mark.parametrize("others", [3, 150], ids=["few tasks", "more tasks than are named"])
 def test_a_list_shows_only_what_belongs_to_visible_tasks(store: Store, others: int) -> None:
     for number in range(others):
@@ -119,15 +124,15 @@ def test_a_list_shows_only_what_belongs_to_visible_tasks(store: Store, others: i
             store.tasks.touch(name, NOW + timedelta(minutes=number), new_jobs=2)
     hidden = [stored(store, "x-ci-0", 5), stored(store, "x-ci-1", 6, State.SCHEDULED)]
     seen = [stored(store, "ci-2", 4, State.SCHEDULED), stored(store, "ci-1", 3), stored(store, "ci-0", 2)]
-    assert store.executions.page(1, 10, visible="^ci-") == seen
-    assert store.executions.page(1, 1, visible="^ci-") == seen[:2]
-    assert store.executions.page(1, 10, [State.DONE], visible="^ci-") == seen[1:]
-    assert store.executions.page(1, 10, task_id="x-ci-0", visible="^ci-") == []
-    assert store.executions.page(1, 10, task_id="ci-0", visible="^ci-") == seen[2:]
-    assert store.executions.page(1, 10, visible="^none$") == []
+    assert listed(store, visible="^ci-") == seen
+    assert listed(store, limit=1, visible="^ci-") == seen[:1]
+    assert listed(store, states=[State.DONE], visible="^ci-") == seen[1:]
+    assert listed(store, task_id="x-ci-0", visible="^ci-") == []
+    assert listed(store, task_id="ci-0", visible="^ci-") == seen[2:]
+    assert listed(store, visible="^none$") == []
     assert store.executions.next_scheduled(10, visible="^ci-") == seen[:1]
     assert store.executions.count_scheduled(visible="^ci-") == 1
-    assert len(store.executions.page(1, 10)) == len(hidden + seen)
+    assert len(listed(store)) == len(hidden + seen)
     page = store.tasks.page(1, 2, visible="^ci-")
     assert ([task.id for task in page.items], page.total) == (["ci-0", "ci-1"], others)
     assert store.tasks.search(["ci"], 1, 2, visible="^ci-").total == others
@@ -153,7 +158,7 @@ QUERIES: dict[str, Callable[[Store], Any]] = {
     "audit of an action": lambda store: store.audit.page(AuditQuery(action="seven"), 5),
     "audit from a place on": lambda store: store.audit.page(AuditQuery(before=(NOW, "f")), 5),
     "at work": lambda store: store.executions.count_at_work("seven", 5),
-    "rare visible tasks": lambda store: store.executions.page(1, 5, visible="^seven-"),
+    "rare visible tasks": lambda store: listed(store, limit=5, visible="^seven-"),
     "visible tasks": lambda store: store.tasks.page(1, 5, visible="^seven-"),
 }
 
