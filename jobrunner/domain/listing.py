@@ -99,4 +99,5 @@ def scheduled_until(spec: JobSpec, now: datetime) -> datetime | None:
 
 def is_scheduled(job: Job, now: datetime) -> bool:
     """Whether a job will start by itself."""
-    return job.stopped_at is None and job.scheduled_until is not None and job.scheduled_until > now
+    is_held = job.stopped_at is not None or job.paused_at is not None
+    return not is_held and job.scheduled_until is not None and job.scheduled_until > now

@@ -54,9 +54,7 @@ def close(farm: Farm, execution: Execution, outcome: Outcome) -> Execution | Non
 def make_retry(farm: Farm, ended: Execution) -> None:
     """Make the attempt that an ended execution owes, unless it or its job was stopped, or the job was defined anew.
 
-    Doing it twice makes one.
-
-    Where it is not made, this attempt was the last one: then its end is told.
+    Doing it twice makes one. Where it is not made, this attempt was the last one: then its end is told.
     """
     changes: dict[str, Any] = {"owes_retry": False}
     job = farm.store.jobs.get(ended.job_id)
@@ -91,6 +89,7 @@ def next_attempt(farm: Farm, ended: Execution) -> Execution:
         timeout_seconds=ended.timeout_seconds,
         stop_grace_seconds=ended.stop_grace_seconds,
         caller_address=ended.caller_address,
+        api_key_id=ended.api_key_id,
         revision=ended.revision,
         tick_at=ended.tick_at,
         times={State.SCHEDULED: now},

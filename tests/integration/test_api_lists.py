@@ -173,6 +173,21 @@ def test_every_combination_of_filters_gives_what_all_of_them_allow(api: ApiFarm)
         assert [item for items in pages(api, f"/executions/?{'&'.join(names)}") for item in items] == wanted
 
 
+def test_a_paused_job_is_listed_as_that_and_not_as_scheduled(api: ApiFarm) -> None:
+    paused, other = (api.post(name, cron="@daily") for name in ("paused", "other"))
+    api.client.post(f"{paused['jobUrl']}/pause/")
+    assert tasks_of(api, "/jobs/?state=paused") == [paused["taskId"]]
+    assert tasks_of(api, "/jobs/?state=scheduled") == [other["taskId"]]
+    items = [item for page in pages(api, "/jobs") for item in page]
+    assert [(item["taskId"], item["scheduled"], item["pausedAt"] is None) for item in items] == [
+        ("other", True, True),
+        ("paused", False, False),
+    ]
+    api.client.post(f"{paused['jobUrl']}/resume/")
+    assert tasks_of(api, "/jobs/?state=paused") == []
+    assert tasks_of(api, "/jobs/?state=scheduled") == ["other", "paused"]
+
+
 def test_jobs_are_listed_by_what_they_are_to_their_schedule(api: ApiFarm) -> None:
     once = api.post("once")
     cron = api.post("cron", cron="0 0 1 1 *")

@@ -102,7 +102,7 @@ def task() -> str | None:
 
 
 def job_state() -> JobState | None:
-    """?state=scheduled or stopped."""
+    """?state=scheduled, paused or stopped."""
     name = request.args.get("state")
     if name and name not in set(JobState):
         _refuse("state", f"must be one of {', '.join(JobState)}, not {name!r}")

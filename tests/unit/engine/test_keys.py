@@ -19,6 +19,7 @@ from jobrunner.engine import keys, queries
 from jobrunner.engine.audit import AuditTrail
 from jobrunner.engine.cancel import stop_execution
 from jobrunner.engine.farm import Farm
+from jobrunner.engine.finish import next_attempt
 from jobrunner.engine.rerun import rerun
 from jobrunner.engine.status import farm_status
 from jobrunner.engine.submit import resubmit, submit
@@ -193,6 +194,13 @@ def test_a_key_has_no_more_at_work_than_it_may(world: World) -> None:
         rerun(farm, first.job)
     stop_execution(farm, first.execution)
     submit(farm, "t", SPEC)
+
+
+def test_another_attempt_is_on_the_account_of_the_key_that_the_first_was_on(world: World) -> None:
+    farm = holder(world)
+    taken = submit(farm, "t", JobSpec(image="a", retries=1))
+    retry = next_attempt(world.farm(), taken.execution)
+    assert retry.api_key_id == taken.execution.api_key_id == farm.caller.key_id
 
 
 def test_many_that_submit_at_once_do_not_pass_the_bound(world: World) -> None:
