@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 from flask import Response, request
 
-KEEPALIVE_SECONDS = 15  # after this long without a byte, TCP asks whether the other side is still there
-KEEPALIVE_PROBES = 4
-EVENT_STREAM = "text/event-stream; charset=utf-8"
+from jobrunner.api.keep_alive import keep_alive
+from jobrunner.api.openapi.operation import EVENT_STREAM
+from jobrunner.api.streaming import STREAM_HEADERS
 
 
 def event_stream(pieces: Iterator[bytes]) -> Response:
@@ -23,10 +23,9 @@ def event_stream(pieces: Iterator[bytes]) -> Response:
     first = next(pieces, b"")
     connection = request.environ.get("gunicorn.socket")
     if connection is not None:
-        _keep_alive(connection)
-    # nginx would hold small pieces back.
-    headers = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
-    return Response(_while_listened_to(first, pieces, connection), content_type=EVENT_STREAM, headers=headers)
+        keep_alive(connection)
+    listened_to = _while_listened_to(first, pieces, connection)
+    return Response(listened_to, content_type=EVENT_STREAM.name, headers=STREAM_HEADERS)
 
 
 def _while_listened_to(first: bytes, pieces: Iterator[bytes], connection: socket.socket | None) -> Iterator[bytes]:
@@ -43,13 +42,3 @@ def _has_gone(connection: socket.socket) -> bool:
     poll = select.poll()
     poll.register(connection, select.POLLRDHUP)  # POLLHUP and POLLERR are always reported
     return bool(poll.poll(0))
-
-
-def _keep_alive(connection: socket.socket) -> None:
-    """Have a client that vanished without a word (a cable, a power cut) noticed by TCP."""
-    if connection.family == socket.AF_UNIX:
-        return
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_SECONDS)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_SECONDS)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)

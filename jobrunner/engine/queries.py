@@ -1,7 +1,7 @@
 """Read what is there, as far as the caller may see it.
 
-A thing must belong to what its path says. What belongs to tasks that the caller's
-API key does not see is not there for it.
+A thing must belong to what its path says. What belongs to tasks that the caller's API key does not see is not there
+for it.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from jobrunner.store.documents import TaskDocument
 from jobrunner.store.errors import translating_errors
 from jobrunner.store.visibility import tasks_that_match
 
-BATCH = 1000
 SOON_ENOUGH = {"w": 1}  # a later write of the same submission is journalled, and the journal keeps the order
 
 

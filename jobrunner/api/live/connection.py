@@ -10,12 +10,12 @@ import termios
 from collections.abc import Coroutine
 from typing import Any
 
+from jobrunner.api.keep_alive import keep_alive
+
 SEND_BUFFER_BYTES = 128 * 1024  # of the kernel, for one that reads slowly; Linux takes twice as much
 WRITE_BUFFER_BYTES = 64 * 1024
 RECEIVE_BYTES = 4 * 1024
 LOOK_SECONDS = 5.0  # how often one who takes nothing is looked at
-KEEPALIVE_SECONDS = 15  # after this long without a byte, TCP asks whether the other side is still there
-KEEPALIVE_PROBES = 4
 
 
 class ReaderIsStuck(ConnectionError):
@@ -108,13 +108,9 @@ async def while_there(there: Coroutine[Any, Any, None], talk: Coroutine[Any, Any
 
 
 def _tune(client: socket.socket) -> None:
-    """Bound what the kernel holds for it, and have TCP notice a client that vanished without a word (a power cut)."""
+    """Bound what the kernel holds for it, and have one that vanished noticed."""
     client.setblocking(False)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-    if client.family == socket.AF_UNIX:
-        return
-    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_SECONDS)
-    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_SECONDS)
-    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
+    keep_alive(client)
+    if client.family != socket.AF_UNIX:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

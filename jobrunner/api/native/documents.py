@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any, NotRequired
 
-from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
+from jobrunner.api.openapi.forms import closed
 from jobrunner.domain.deliveries import DeliveryKind, DeliveryState
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.retry import RetryPolicy
@@ -18,10 +18,8 @@ from jobrunner.domain.states import State
 from jobrunner.engine.cancel import Stopped
 from jobrunner.engine.pause import Paused
 
-_closed = with_config(ConfigDict(extra="forbid"))
 
-
-@_closed
+@closed
 class Reference(TypedDict):
     """A thing, and where it is."""
 
@@ -29,7 +27,7 @@ class Reference(TypedDict):
     url: str
 
 
-@_closed
+@closed
 class TaskItem(TypedDict):
     """A task in a list."""
 
@@ -40,7 +38,7 @@ class TaskItem(TypedDict):
     url: str
 
 
-@_closed
+@closed
 class TaskPage(TypedDict):
     """A page of tasks."""
 
@@ -55,7 +53,7 @@ class TaskPage(TypedDict):
     prevUrl: str | None
 
 
-@_closed
+@closed
 class TaskDetails(TypedDict):
     """A task with some of its jobs."""
 
@@ -65,7 +63,7 @@ class TaskDetails(TypedDict):
     nextUrl: str | None
 
 
-@_closed
+@closed
 class JobReference(TypedDict):
     """Where a job and its task are."""
 
@@ -75,7 +73,7 @@ class JobReference(TypedDict):
     taskUrl: str
 
 
-@_closed
+@closed
 class Accepted(JobReference):
     """A job that was taken in. The execution is null where it starts later."""
 
@@ -84,7 +82,7 @@ class Accepted(JobReference):
     executionUrl: str | None
 
 
-@_closed
+@closed
 class StoppedCounts(TypedDict):
     """How many executions the stop of a job ended before their start, and how many are stopping now."""
 
@@ -92,7 +90,7 @@ class StoppedCounts(TypedDict):
     stopping: int
 
 
-@_closed
+@closed
 class StoppedJob(JobReference):
     """What the stop of a job did."""
 
@@ -100,14 +98,14 @@ class StoppedJob(JobReference):
     alreadyStopped: bool
 
 
-@_closed
+@closed
 class PausedJob(JobReference):
     """What a pause, or its end, did."""
 
     schedule: Paused
 
 
-@_closed
+@closed
 class WebhookDocument(TypedDict):
     """A call to make; secrets in it are hidden."""
 
@@ -117,7 +115,7 @@ class WebhookDocument(TypedDict):
     retries: int | None
 
 
-@_closed
+@closed
 class WebhooksDocument(TypedDict):
     """The calls of a job."""
 
@@ -127,7 +125,7 @@ class WebhooksDocument(TypedDict):
     finishes: list[WebhookDocument]
 
 
-@_closed
+@closed
 class NotifyDocument(TypedDict):
     """Who gets an e-mail."""
 
@@ -137,7 +135,7 @@ class NotifyDocument(TypedDict):
     finishes: list[str]
 
 
-@_closed
+@closed
 class JobMetadata(TypedDict):
     """The definition of a job. `custom` is the caller's own metadata."""
 
@@ -152,7 +150,7 @@ class JobMetadata(TypedDict):
     custom: dict[str, Any]
 
 
-@_closed
+@closed
 class ExecutionMetadata(TypedDict):
     """Where an execution's container is."""
 
@@ -161,7 +159,7 @@ class ExecutionMetadata(TypedDict):
     docker_port: int | None
 
 
-@_closed
+@closed
 class Move(TypedDict):
     """A state that an execution came to, and when."""
 
@@ -169,7 +167,7 @@ class Move(TypedDict):
     at: str
 
 
-@_closed
+@closed
 class Usage(TypedDict):
     """What a container has used up, as of its last sample; null: the kernel does not count it."""
 
@@ -182,7 +180,7 @@ class Usage(TypedDict):
     sampledAt: str
 
 
-@_closed
+@closed
 class OutputBytes(TypedDict):
     """How much of each stream is stored."""
 
@@ -190,7 +188,7 @@ class OutputBytes(TypedDict):
     stderr: int
 
 
-@_closed
+@closed
 class Run(TypedDict):
     """What every form of an execution has."""
 
@@ -207,7 +205,7 @@ class Run(TypedDict):
     node: str | None
 
 
-@_closed
+@closed
 class ExecutionDocument(Run):
     """An execution with the end of its output."""
 
@@ -232,7 +230,7 @@ class ExecutionDocument(Run):
     stopRequestedAt: str | None
 
 
-@_closed
+@closed
 class ExecutionItem(Run):
     """An execution in a list."""
 
@@ -241,7 +239,7 @@ class ExecutionItem(Run):
     url: str
 
 
-@_closed
+@closed
 class JobDocument(TypedDict):
     """A job with a page of its executions."""
 
@@ -267,7 +265,7 @@ class JobDocument(TypedDict):
     prevUrl: str | None
 
 
-@_closed
+@closed
 class JobDetails(TypedDict):
     """A job and its task."""
 
@@ -275,7 +273,7 @@ class JobDetails(TypedDict):
     task: Reference
 
 
-@_closed
+@closed
 class ExecutionDetails(TypedDict):
     """An execution, its job and its task."""
 
@@ -284,14 +282,14 @@ class ExecutionDetails(TypedDict):
     task: Reference
 
 
-@_closed
+@closed
 class ExecutionPlace(TypedDict):
     """Where an execution is."""
 
     url: str
 
 
-@_closed
+@closed
 class StoppedExecution(TypedDict):
     """What a stop did."""
 
@@ -301,7 +299,7 @@ class StoppedExecution(TypedDict):
     stopped: Stopped
 
 
-@_closed
+@closed
 class Attempt(TypedDict):
     """One try to make a delivery."""
 
@@ -311,7 +309,7 @@ class Attempt(TypedDict):
     durationSeconds: float
 
 
-@_closed
+@closed
 class DeliveryDocument(TypedDict):
     """A webhook call or an e-mail that an execution owes, or has made."""
 
@@ -328,14 +326,14 @@ class DeliveryDocument(TypedDict):
     redeliverUrl: str
 
 
-@_closed
+@closed
 class DeliveryList(TypedDict):
     """All deliveries of an execution."""
 
     items: list[DeliveryDocument]
 
 
-@_closed
+@closed
 class NodeItem(TypedDict):
     """A node."""
 
@@ -349,14 +347,14 @@ class NodeItem(TypedDict):
     engineVersion: str
 
 
-@_closed
+@closed
 class NodeList(TypedDict):
     """All nodes that ever were."""
 
     items: list[NodeItem]
 
 
-@_closed
+@closed
 class HealthDocument(TypedDict):
     """Whether the services that the API needs answer."""
 

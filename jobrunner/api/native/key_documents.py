@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
+from jobrunner.api.openapi.forms import closed
 from jobrunner.api.openapi.operation import QueryParameter
 from jobrunner.domain.api_keys import KeyState, Role
-
-_closed = with_config(ConfigDict(extra="forbid"))
 
 AFTER_KEY = QueryParameter("after", "The id of a key: those after it.", {"type": "string", "pattern": "^[0-9a-f]{12}$"})
 KEY = QueryParameter("key", "Only what was done with the key of this id.")
@@ -20,7 +18,7 @@ CURSOR = QueryParameter(
 )
 
 
-@_closed
+@closed
 class KeyItem(TypedDict):
     """An API key, without its secret."""
 
@@ -39,14 +37,14 @@ class KeyItem(TypedDict):
     mostMemoryBytes: int | None
 
 
-@_closed
+@closed
 class CreatedKey(KeyItem):
     """A new API key; `key` is what its holder presents, shown this once."""
 
     key: str
 
 
-@_closed
+@closed
 class KeyList(TypedDict):
     """A page of keys."""
 
@@ -55,7 +53,7 @@ class KeyList(TypedDict):
     nextUrl: str | None
 
 
-@_closed
+@closed
 class AuditItem(TypedDict):
     """One write that somebody asked for."""
 
@@ -73,7 +71,7 @@ class AuditItem(TypedDict):
     reason: str
 
 
-@_closed
+@closed
 class AuditPage(TypedDict):
     """A page of the audit trail."""
 

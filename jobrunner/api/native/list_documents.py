@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import NotRequired
 
-from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from jobrunner.api.native.documents import ExecutionItem
+from jobrunner.api.openapi.forms import closed
 from jobrunner.domain.farm_events import Change, Subject
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.states import State
 
-_closed = with_config(ConfigDict(extra="forbid"))
 
-
-@_closed
+@closed
 class ExecutionList(TypedDict):
     """Executions, the newest first. There may be a `nextUrl` though this has fewer than `perPage`, or none."""
 
@@ -25,7 +23,7 @@ class ExecutionList(TypedDict):
     nextUrl: str | None
 
 
-@_closed
+@closed
 class JobItem(TypedDict):
     """A job in a list."""
 
@@ -43,7 +41,7 @@ class JobItem(TypedDict):
     labels: dict[str, str]
 
 
-@_closed
+@closed
 class JobList(TypedDict):
     """Jobs of all tasks, the newest first; as for executions."""
 
@@ -53,7 +51,7 @@ class JobList(TypedDict):
     nextUrl: str | None
 
 
-@_closed
+@closed
 class FoundLineDocument(TypedDict):
     """A line that has the text in it: counted from 1, and its byte in the stream."""
 
@@ -64,7 +62,7 @@ class FoundLineDocument(TypedDict):
     truncated: bool
 
 
-@_closed
+@closed
 class FoundLines(TypedDict):
     """Lines of an output. `after` is where to go on, also once more was written."""
 
@@ -76,7 +74,7 @@ class FoundLines(TypedDict):
 
 
 # In this form, since "from" is no name of Python's.
-EventDocument = _closed(
+EventDocument = closed(
     TypedDict(
         "EventDocument",
         {
@@ -97,7 +95,7 @@ EventDocument = _closed(
 )
 
 
-@_closed
+@closed
 class EventPageDocument(TypedDict):
     """Events for a client that polls: `nextUrl` is where to ask next, also where there are no more yet."""
 
@@ -106,7 +104,7 @@ class EventPageDocument(TypedDict):
     nextUrl: str
 
 
-@_closed
+@closed
 class BlacklistedHost(TypedDict):
     """What became of a host; `nodes`: those that it stands for."""
 

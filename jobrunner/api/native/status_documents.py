@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from jobrunner.api.native.documents import Usage
 from jobrunner.api.openapi.faults import FaultDocument
+from jobrunner.api.openapi.forms import closed
 
-_closed = with_config(ConfigDict(extra="forbid"))
 
-
-@_closed
+@closed
 class Host(TypedDict):
     """A node, as fastlane shows its hosts."""
 
@@ -27,7 +25,7 @@ class Host(TypedDict):
     engineVersion: str
 
 
-@_closed
+@closed
 class RunningContainer(TypedDict):
     """An execution that runs."""
 
@@ -42,7 +40,7 @@ class RunningContainer(TypedDict):
     url: str
 
 
-@_closed
+@closed
 class Containers(TypedDict):
     """What runs."""
 
@@ -50,21 +48,21 @@ class Containers(TypedDict):
     hasMore: bool
 
 
-@_closed
+@closed
 class Queue(TypedDict):
     """How many messages wait."""
 
     length: int | None
 
 
-@_closed
+@closed
 class ScheduledQueue(Queue):
     """What waits for its time."""
 
     nextScheduledAt: str | None
 
 
-@_closed
+@closed
 class Queues(TypedDict):
     """What waits."""
 
@@ -72,14 +70,14 @@ class Queues(TypedDict):
     scheduled: ScheduledQueue
 
 
-@_closed
+@closed
 class Count(TypedDict):
     """How many there are, about."""
 
     count: int
 
 
-@_closed
+@closed
 class ScheduledJob(TypedDict):
     """A job that starts by itself."""
 
@@ -90,7 +88,7 @@ class ScheduledJob(TypedDict):
     stopUrl: str
 
 
-@_closed
+@closed
 class JobCounts(Count):
     """Jobs, and those that wait for their time, the earliest first."""
 
@@ -98,14 +96,14 @@ class JobCounts(Count):
     hasMore: bool
 
 
-@_closed
+@closed
 class Version(TypedDict):
     """The version of this program, in fastlane's place for it."""
 
     version: str
 
 
-@_closed
+@closed
 class StatusDocument(TypedDict):
     """The farm at one moment."""
 
