@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 from redis import Redis
-from rq.job import Job
 
 from tests.acceptance.conftest import FarmMaker
 from tests.support.farm import Farm, wait_until
-from tests.support.farm_leftovers import remove_containers
+from tests.support.farm_leftovers import forget_in_redis, remove_containers
 
 pytestmark = pytest.mark.services
 
@@ -37,10 +36,7 @@ def lose_everything(farm: Farm, mongodb_url: str, redis_url: str) -> None:
     farm_id = farm.environment["JOBRUNNER_FARM_ID"]
     remove_containers(farm_id)
     with MongoClient(mongodb_url) as client, Redis.from_url(redis_url) as redis:
-        for execution in client[farm.name]["executions"].find({}, {"_id": 1}):
-            redis.delete(Job.key_for(execution["_id"]))
-        for key in redis.scan_iter(match=f"*{farm_id}*", count=1000):
-            redis.delete(key)
+        forget_in_redis(redis, farm_id)
         client.drop_database(farm.name)
 
 

@@ -30,6 +30,7 @@ from jobrunner.settings import load_settings
 from jobrunner.store import connection
 from jobrunner.wiring import Wiring
 from tests.support.farm import Farm, wait_until
+from tests.support.farm_leftovers import forget_in_redis
 
 pytestmark = pytest.mark.services
 
@@ -191,8 +192,7 @@ def test_all_that_is_pending_comes_once_though_redis_has_lost_everything(process
     ]
     job_id = cron(farm, "* * * * * */3")
     start_scheduler(processes, "scheduler")
-    for key in [*wiring.redis.scan_iter(match=f"*{wiring.farm_id}*"), *wiring.redis.scan_iter(match="rq:job:alarm-*")]:
-        wiring.redis.delete(key)
+    forget_in_redis(wiring.redis, wiring.farm_id)
     for execution in later:
         enqueued_at(farm, execution, 20)
     wait_until(lambda: len(enqueued(farm, [job_id]).get(job_id, [])) >= 3, 30, "the cron goes on")
