@@ -579,7 +579,11 @@ class Executor(Protocol):
         """Connect to the output of a container that has not been started: every byte from the first on, live."""
 
     def replay(self, container: Container) -> OutputReader:
-        """All output of a container from its first byte on, from the Engine's own log, following while it runs."""
+        """All output of a container from its first byte on, from the Engine's own log, following while it runs.
+
+        Only of a container that had exited before is it sure to be whole: Engine 20.10 ends a reader that follows
+        where the container exits, also if the reader was behind.
+        """
 
     def start(self, container: Container) -> None:
         """Start it. Raises CommandNotFound, CommandNotExecutable, ContainerRejected, ContainerVanished."""

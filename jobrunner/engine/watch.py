@@ -14,8 +14,9 @@ def watch(node: ThisNode, run: Run) -> Outcome | RunEnd:
     """Store the output until the container has exited, and judge its exit. HANDED_BACK where the worker shuts down.
 
     The end of the output is not the end of the container (it may close its streams), nor does a connection that ends
-    prove that all was read (the Engine may have gone). So until the exit is seen after a whole reading, it is read
-    again from the Engine's own log; what is stored already is skipped.
+    prove that all was read: the Engine may have gone, and a replay that follows may lose the end (see the port). So
+    until the exit is seen after a whole reading, it is read again from the Engine's own log; what is stored already
+    is skipped.
     """
     assert run.container is not None and run.capture is not None
     try:
@@ -32,15 +33,16 @@ def watch(node: ThisNode, run: Run) -> Outcome | RunEnd:
 
 
 def _read(node: ThisNode, run: Run) -> bool:
-    """Read until the output ends; whether it ended as output does, and not because the connection broke."""
+    """Read until the output ends; whether all of it was read."""
     assert run.container is not None and run.capture is not None
     from_first_byte = run.reader is None
+    loses_nothing = not from_first_byte or run.container.ended is not None
     if run.reader is None:
         run.reader = node.executor.replay(run.container)
     try:
         if not node.detached.is_set():  # seen after `reader` is set: whoever detaches later interrupts it
             run.capture.copy(run.reader, from_first_byte=from_first_byte)
-        return True
+        return loses_nothing
     except OSError:
         return False
     finally:

@@ -237,7 +237,10 @@ class FakeExecutor:
 
 
 class FakeReader:
-    """The port `OutputReader`: follows the log of a fake container until it does not run any more."""
+    """The port `OutputReader`: follows the log of a fake container until it does not run any more.
+
+    As with the Engine, a replay that follows loses what it has not read when the container exits.
+    """
 
     def __init__(self, engine: FakeEngine, container: _FakeContainer, from_start: bool) -> None:
         self._engine = engine
@@ -245,6 +248,7 @@ class FakeReader:
         self._waits_for_start = not from_start
         self._position = 0 if from_start else len(container.log)
         self._cuts = container.cuts
+        self._loses_the_end = from_start and container.is_running
         self._interrupted = False
 
     def __iter__(self) -> Iterator[Fragment]:
@@ -258,6 +262,8 @@ class FakeReader:
                     return None
                 if self._container.cuts > self._cuts:
                     raise ConnectionError("the output of the container broke off: the test cut it")
+                if self._loses_the_end and self._is_over():
+                    return None
                 if self._position < len(self._container.log):
                     self._position += 1
                     return self._container.log[self._position - 1]
