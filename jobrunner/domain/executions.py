@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 
 from jobrunner.domain.deliveries import OwedDelivery
 from jobrunner.domain.outcomes import Cause
+from jobrunner.domain.placement import DEFAULT_POOL
+from jobrunner.domain.resources import NOTHING, Resources
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 
@@ -82,7 +84,11 @@ class Execution:
 
 @dataclass(frozen=True)
 class Node:
-    """A machine with a container engine, and the worker that speaks for it."""
+    """A machine with a container engine, and the worker that speaks for it.
+
+    `total` is what the machine has, `capacity` what jobs may use of it, `reserved` what they use. `limits_storage`: its
+    Engine can limit the disk that a container fills.
+    """
 
     name: str
     machine: str
@@ -93,6 +99,19 @@ class Node:
     started_at: datetime
     engine_version: str = ""
     stopped_at: datetime | None = None
+    address: str = ""
+    pools: tuple[str, ...] = (DEFAULT_POOL,)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    total: Resources = NOTHING
+    capacity: Resources = NOTHING
+    reserved: Resources = NOTHING
+    gpu_names: tuple[str, ...] = ()
+    limits_storage: bool = False
+
+    @property
+    def free(self) -> Resources:
+        """What of its capacity is not reserved."""
+        return self.capacity - self.reserved
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from jobrunner.domain.deliveries import Delivery, DeliveryAttempt, DeliveryState
 from jobrunner.domain.executions import Execution, Job, Node, Page, Task
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.outcomes import ContainerExit
+from jobrunner.domain.resources import Resources
 from jobrunner.domain.states import State
 
 
@@ -350,6 +351,15 @@ class Container:
     ended: ContainerExit | None = None
 
 
+@dataclass(frozen=True)
+class Machine:
+    """What the machine of a container engine has (its slots are the worker's business). 0: not known."""
+
+    total: Resources
+    gpu_names: tuple[str, ...] = ()
+    limits_storage: bool = False
+
+
 class OutputReader(Protocol):
     """A live connection to the output of one container."""
 
@@ -404,6 +414,9 @@ class Executor(Protocol):
 
     def containers(self) -> list[Container]:
         """All containers of this farm on this Engine, running or not. Never those of another farm."""
+
+    def machine(self) -> Machine:
+        """What the Engine's machine has."""
 
     def check(self) -> str:
         """The Engine's version; raises EngineUnavailable, within its timeout, if it does not answer."""

@@ -8,8 +8,10 @@ from datetime import datetime
 
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.ports import Container, Executor, OutputReader
+from jobrunner.domain.resources import Resources
 from jobrunner.engine.capture import Capture
 from jobrunner.engine.farm import Farm
+from jobrunner.engine.reservations import Reservations
 
 
 @dataclass
@@ -51,6 +53,7 @@ class ThisNode:
         self.executor = executor
         self.name = farm.settings.node
         self.detached = threading.Event()
+        self.reservations = Reservations(Resources(slots=farm.settings.slots))
         self._lock = threading.Lock()
         self._runs: dict[str, Run] = {}
 

@@ -9,8 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from jobrunner.domain.executions import Node
+from jobrunner.domain.ports import Machine
+from jobrunner.domain.resources import MILLIS, Resources
 from jobrunner.engine.node import ThisNode
 from jobrunner.errors import Conflict, EngineUnavailable
+from jobrunner.settings import Settings
 
 
 class Presence:
@@ -19,8 +22,19 @@ class Presence:
     def __init__(self, node: ThisNode, incarnation: str) -> None:
         self._node, self.incarnation = node, incarnation
         self.engine_answers = False
-        now = node.farm.clock.now()
-        self._known = Node(node.name, machine_id(), os.getpid(), node.farm.settings.slots, 0, now, now)
+        now, settings = node.farm.clock.now(), node.farm.settings
+        self._known = Node(
+            node.name,
+            machine_id(),
+            os.getpid(),
+            settings.slots,
+            0,
+            now,
+            now,
+            address=settings.node_address or (node.executor.host if node.executor.port else platform.node()),
+            pools=settings.node_pools,
+            labels=settings.node_labels or {},
+        )
 
     def check_name(self) -> None:
         """Raise Conflict where a worker on another machine speaks for a node of this name, and lives."""
@@ -35,18 +49,52 @@ class Presence:
         """Tell that the node lives; only if its Engine answers: without it the node can do nothing, and is silent."""
         try:
             version = self._node.executor.check()
+            if version != self._known.engine_version:
+                self._look_at_machine()
         except EngineUnavailable:
             self.engine_answers = False
             raise
         self.engine_answers = True
         now = self._node.farm.clock.now()
-        self._known = replace(self._known, seen_at=now, running=len(self._node.runs()), engine_version=version)
+        self._known = replace(
+            self._known,
+            seen_at=now,
+            running=len(self._node.runs()),
+            engine_version=version,
+            reserved=self._node.reservations.reserved(),
+        )
         self._node.farm.store.nodes.beat(self._known)
+
+    def _look_at_machine(self) -> None:
+        """Learn what the Engine's machine has: at the first beat, and when another Engine answers than before."""
+        machine = self._node.executor.machine()
+        capacity = capacity_of(machine, self._node.farm.settings)
+        self._node.reservations.set_capacity(capacity)
+        self._known = replace(
+            self._known,
+            total=machine.total,
+            capacity=capacity,
+            gpu_names=machine.gpu_names,
+            limits_storage=machine.limits_storage,
+        )
 
     def sign_off(self) -> None:
         """Tell that the worker has ended on purpose. Its containers go on; the silence is counted from now."""
         now = self._node.farm.clock.now()
         self._node.farm.store.nodes.beat(replace(self._known, seen_at=now, stopped_at=now, running=0))
+
+
+def capacity_of(machine: Machine, settings: Settings) -> Resources:
+    """What jobs may use of a machine: what the settings say, else all of it."""
+    cpus, memory_bytes = settings.node_cpus, settings.node_memory_bytes
+    gpus, storage_bytes = settings.node_gpus, settings.node_storage_bytes
+    return Resources(
+        slots=settings.slots,
+        cpu_millis=machine.total.cpu_millis if cpus is None else round(cpus * MILLIS),
+        memory_bytes=machine.total.memory_bytes if memory_bytes is None else memory_bytes,
+        gpus=machine.total.gpus if gpus is None else gpus,
+        storage_bytes=machine.total.storage_bytes if storage_bytes is None else storage_bytes,
+    )
 
 
 def machine_id() -> str:

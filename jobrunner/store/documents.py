@@ -8,6 +8,7 @@ from mongoengine import (
     DateTimeField,
     Document,
     EmbeddedDocument,
+    EmbeddedDocumentField,
     EmbeddedDocumentListField,
     FloatField,
     IntField,
@@ -184,6 +185,16 @@ class ChunkDocument(Document):
     }
 
 
+class ResourcesDocument(EmbeddedDocument):
+    """Amounts of everything that is shared out on a node."""
+
+    slots = IntField(default=0)
+    cpu_millis = LongField(default=0)
+    memory_bytes = LongField(default=0)
+    gpus = IntField(default=0)
+    storage_bytes = LongField(default=0)
+
+
 class NodeDocument(Document):
     """A machine with a container engine."""
 
@@ -196,6 +207,14 @@ class NodeDocument(Document):
     started_at = DateTimeField(required=True)
     engine_version = StringField(default="")
     stopped_at = DateTimeField()
+    address = StringField(default="")
+    pools = ListField(StringField())
+    labels = ListField(StringField())  # name=value: a name may hold what keys of BSON may not
+    total = EmbeddedDocumentField(ResourcesDocument)
+    capacity = EmbeddedDocumentField(ResourcesDocument)
+    reserved = EmbeddedDocumentField(ResourcesDocument)
+    gpu_names = ListField(StringField())
+    limits_storage = BooleanField(default=False)
 
     meta = {  # noqa: RUF012
         "collection": "nodes",

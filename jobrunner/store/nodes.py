@@ -6,8 +6,13 @@ from dataclasses import asdict
 from datetime import datetime
 
 from jobrunner.domain.executions import Node
-from jobrunner.store.documents import NodeDocument
+from jobrunner.domain.resources import Resources
+from jobrunner.store.documents import NodeDocument, ResourcesDocument
 from jobrunner.store.errors import translating_errors
+
+_AMOUNTS = ("total", "capacity", "reserved")
+_OWN_FIELDS = ("id", "pools", "labels", "gpu_names", *_AMOUNTS)
+_PLAIN_FIELDS = tuple(name for name in NodeDocument._fields if name not in _OWN_FIELDS)
 
 
 class MongoNodes:
@@ -16,8 +21,10 @@ class MongoNodes:
     def beat(self, node: Node) -> None:
         """Store the node as it is now (by name)."""
         fields = asdict(node)
+        amounts = {name: ResourcesDocument(**fields.pop(name)) for name in _AMOUNTS}
+        labels = [f"{name}={value}" for name, value in fields.pop("labels").items()]
         with translating_errors():
-            NodeDocument(id=fields.pop("name"), **fields).save()
+            NodeDocument(id=fields.pop("name"), labels=labels, **amounts, **fields).save()
 
     def get(self, name: str) -> Node | None:
         """The node of this name."""
@@ -37,5 +44,16 @@ class MongoNodes:
 
 
 def _node(document: NodeDocument) -> Node:
-    fields = {name: getattr(document, name) for name in NodeDocument._fields if name != "id"}
-    return Node(name=document.id, **fields)
+    return Node(
+        name=document.id,
+        pools=tuple(document.pools),
+        labels=dict(label.split("=", 1) for label in document.labels),
+        gpu_names=tuple(document.gpu_names),
+        **{name: _resources(getattr(document, name)) for name in _AMOUNTS},
+        **{name: getattr(document, name) for name in _PLAIN_FIELDS},
+    )
+
+
+def _resources(document: ResourcesDocument | None) -> Resources:
+    """The amounts; none of a node that was written before there were any."""
+    return Resources() if document is None else Resources(**{name: document[name] for name in document._fields})

@@ -11,6 +11,7 @@ import pytest
 from jobrunner.domain.executions import Job, Node
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.ports import Store
+from jobrunner.domain.resources import Resources
 from jobrunner.domain.specs import JobSpec
 from jobrunner.errors import Conflict, StoreUnavailable
 from jobrunner.settings import Settings
@@ -120,6 +121,22 @@ def test_the_jobs_of_a_task_are_listed_the_oldest_first_from_any_one_on(store: S
 def node(name: str, minutes: int = 0) -> Node:
     at = NOW + timedelta(minutes=minutes)
     return Node(name, "machine", 1234, 16, 3, seen_at=at, started_at=NOW, engine_version="20.10")
+
+
+def test_a_node_keeps_what_it_has_its_pools_and_its_labels(store: Store) -> None:
+    registered = replace(
+        node("a"),
+        address="10.0.0.1",
+        pools=("default", "render"),
+        labels={"zone.of": "a=b", "empty": ""},
+        total=Resources(cpu_millis=64_000, memory_bytes=2**40, gpus=2, storage_bytes=2**45),
+        capacity=Resources(slots=3, cpu_millis=1500),
+        reserved=Resources(slots=1, cpu_millis=500),
+        gpu_names=("A100", "A100"),
+        limits_storage=True,
+    )
+    store.nodes.beat(registered)
+    assert store.nodes.get("a") == registered
 
 
 def test_a_node_is_as_it_beat_last(store: Store) -> None:

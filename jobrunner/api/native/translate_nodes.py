@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from jobrunner.api.native.times import iso
 from jobrunner.api.native.translate import Document
 from jobrunner.domain.executions import Node
+from jobrunner.domain.resources import MILLIS, Resources
 
 
 def node_list(nodes: Iterable[Node], now: datetime, silent_seconds: float) -> Document:
@@ -25,6 +26,25 @@ def _node_item(node: Node, now: datetime, silent_seconds: float) -> Document:
         "seenAt": iso(node.seen_at),
         "state": node_state(node, now, silent_seconds),
         "engineVersion": node.engine_version,
+        "address": node.address,
+        "pools": node.pools,
+        "labels": node.labels,
+        "total": _amounts(node.total),
+        "capacity": _amounts(node.capacity),
+        "reserved": _amounts(node.reserved),
+        "free": _amounts(node.free),
+        "gpuNames": node.gpu_names,
+        "limitsStorage": node.limits_storage,
+    }
+
+
+def _amounts(resources: Resources) -> Document:
+    return {
+        "slots": resources.slots,
+        "cpu": resources.cpu_millis / MILLIS,
+        "memory": resources.memory_bytes,
+        "gpu": resources.gpus,
+        "storage": resources.storage_bytes,
     }
 
 
