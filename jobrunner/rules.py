@@ -49,9 +49,9 @@ class HasMatch(Protocol):
 R = TypeVar("R", bound=HasMatch)
 
 
-def first_match(rules: Iterable[R], task_id: str) -> tuple[int, R] | None:
-    """The first rule that matches the task id, with its place in the list; None where none does."""
-    return next(((place, rule) for place, rule in enumerate(rules) if re.match(rule.match, task_id)), None)
+def first_match(rules: Iterable[R], task_id: str) -> R | None:
+    """The first rule that matches the task id; None where none does."""
+    return next((rule for rule in rules if re.match(rule.match, task_id)), None)
 
 
 def from_text(value: Any) -> Any:

@@ -46,6 +46,7 @@ class Execution:
     """One run of a job, in one container, on one node.
 
     `claim` counts how often a run has taken hold of it: the fencing token. `times` has the instant of every move.
+    `gpu_ids`: which gpus of its node it has. `limits`: the names of those that it is counted under.
     """
 
     id: str
@@ -73,6 +74,8 @@ class Execution:
     retried_from: str | None = None
     owes_retry: bool = False
     owed_deliveries: tuple[OwedDelivery, ...] = ()
+    gpu_ids: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
     times: Mapping[State, datetime] = field(default_factory=dict)
 
     @property

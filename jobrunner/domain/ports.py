@@ -15,6 +15,7 @@ from jobrunner.domain.deliveries import Delivery, DeliveryAttempt, DeliveryState
 from jobrunner.domain.executions import Execution, Job, Node, Page, Task
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.outcomes import ContainerExit
+from jobrunner.domain.placement import PLAIN, Demand
 from jobrunner.domain.resources import Resources
 from jobrunner.domain.states import State
 
@@ -267,8 +268,19 @@ class Health(Protocol):
 class ExecutionQueue(Protocol):
     """The queue of execution ids to the nodes (RQ)."""
 
-    def push(self, execution_id: str, *, node: str | None = None) -> str:
-        """Put a message for the execution on the shared queue, or on that of one node; returns the message's id."""
+    def push(
+        self,
+        execution_id: str,
+        demand: Demand = PLAIN,
+        *,
+        waiting_since: datetime | None = None,
+        node: str | None = None,
+        at_front: bool = False,
+    ) -> str:
+        """Put a message for the execution where it waits for a node, or on the queue of one; returns the message's id.
+
+        `waiting_since` (now, if None) decides who goes first; `at_front`: before others of the same demand.
+        """
 
     def withdraw(self, execution_id: str) -> None:
         """Take back the message of an execution that is not to run, if it is still waiting."""
@@ -279,8 +291,14 @@ class ExecutionQueue(Protocol):
     def signal_stop(self, execution_id: str, node: str) -> None:
         """Tell the node's worker that the execution is to stop. Best effort: the wish itself is in the store."""
 
+    def note_limit(self, name: str, execution_ids: Iterable[str]) -> None:
+        """Note which executions run under a limit, so that no more are taken than may. A hint: the store decides."""
+
+    def free_limits(self, execution_id: str, names_of_limits: Iterable[str]) -> None:
+        """Note that an execution does not run any more, and wake the nodes that may take another one."""
+
     def length(self) -> int:
-        """How many messages wait on the shared queue."""
+        """How many messages wait for any node."""
 
     def check(self) -> None:
         """Return if Redis answers; raise QueueUnavailable, within its timeout, if not."""

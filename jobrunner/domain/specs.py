@@ -17,6 +17,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from jobrunner.domain.hooks import Moment, Notify, Secret, Webhook, Webhooks
 from jobrunner.domain.images import PullPolicy, parse_image
+from jobrunner.domain.placement import Concurrency, Placement, Priority
+from jobrunner.domain.resources import ResourceRequest
 from jobrunner.domain.schedules import check_cron, check_timezone, parse_duration, parse_instant
 from jobrunner.domain.specification import Number, Specification, Text, WholeNumber, check_text
 
@@ -116,6 +118,10 @@ class JobSpec(Specification):
         dict[Annotated[str, AfterValidator(_host_name)], Annotated[Text, AfterValidator(_address)]],
         Field(max_length=100),
     ] = Field(default_factory=dict, alias="additionalDNSEntries")
+    resources: ResourceRequest = ResourceRequest()
+    placement: Placement = Placement()
+    priority: Priority = Priority.NORMAL
+    concurrency: Concurrency | None = None
     webhooks: Webhooks = Webhooks()
     webhook: Webhook | None = None  # short for one of webhooks.finishes
     webhook_secret: Secret | None = Field(None, repr=False)

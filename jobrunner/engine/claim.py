@@ -59,6 +59,7 @@ def _claim_new(node: ThisNode, execution: Execution) -> Execution | None:
         node=node.name,
         engine_host=node.executor.host,
         engine_port=node.executor.port,
+        gpu_ids=node.reservations.gpus_of(execution.id),
     )
 
 

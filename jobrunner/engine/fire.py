@@ -34,7 +34,7 @@ def fire(farm: Farm, execution_id: str) -> None:
         return
     enqueued = move(farm, execution, State.ENQUEUED)
     if enqueued is not None:
-        send(farm, enqueued.id)
+        send(farm, enqueued)
 
 
 def _refuse(farm: Farm, execution: Execution) -> Outcome | None:

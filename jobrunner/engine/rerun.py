@@ -33,5 +33,5 @@ def rerun(farm: Farm, job: Job) -> Accepted:
     farm.store.tasks.touch(job.task_id, now)
     farm.store.jobs.count_execution(job.id, now)
     farm.store.executions.add(execution)  # last, and durably: as in `submit`
-    send(farm, execution.id)
+    send(farm, execution)
     return Accepted(job, execution)

@@ -75,7 +75,7 @@ def _start(farm: Farm, job: Job) -> Execution:
     execution = make_execution(farm, job, now, due)
     farm.store.executions.add(execution)
     if due is None:
-        send(farm, execution.id)
+        send(farm, execution)
     else:
         set_alarm(farm, execution)
     return execution

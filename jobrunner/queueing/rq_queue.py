@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
+from datetime import datetime
+
 from redis import Redis
 from rq import Queue
 from rq.command import send_command
 from rq.job import Job
 
+from jobrunner.domain.placement import PLAIN, Demand
 from jobrunner.queueing import names
 from jobrunner.queueing.connection import translating_errors
+from jobrunner.queueing.lanes import Lane, lane_keys
 
 NO_TIMEOUT = -1  # deadlines are the executions' own
 RESULT_SECONDS = 300  # how long RQ shows a message that is done with
@@ -22,14 +28,27 @@ class RqQueue:
     def __init__(self, connection: Redis, farm_id: str) -> None:
         self._redis = connection
         self._farm_id = farm_id
-        self._shared = Queue(names.shared_queue(farm_id), connection=connection)
 
-    def push(self, execution_id: str, *, node: str | None = None) -> str:
-        """Put a message for the execution on the shared queue, or on that of one node; returns the message's id.
+    def push(
+        self,
+        execution_id: str,
+        demand: Demand = PLAIN,
+        *,
+        waiting_since: datetime | None = None,
+        node: str | None = None,
+        at_front: bool = False,
+    ) -> str:
+        """Put a message for the execution in its lane, or on the queue of one node; returns the message's id.
 
         The message, its place in the queue and the wake-up of an idle node are one transaction.
         """
-        queue = self._shared if node is None else Queue(names.node_queue(self._farm_id, node), connection=self._redis)
+        lane = Lane(self._farm_id, demand, self._redis)
+        queue = lane if node is None else Queue(names.node_queue(self._farm_id, node), connection=self._redis)
+        stamps = {
+            names.NEEDS: demand.needs.to_text(),
+            names.LANE: lane.lane_key,
+            names.WAITING_SINCE: int(1000 * (time.time() if waiting_since is None else waiting_since.timestamp())),
+        }
         with translating_errors(), self._redis.pipeline() as pipeline:
             if node is not None:
                 self._redis.lrem(queue.key, 0, execution_id)  # a node may be told again what it has been told
@@ -41,8 +60,10 @@ class RqQueue:
                 result_ttl=RESULT_SECONDS,
                 failure_ttl=FAILURE_SECONDS,
                 description=f"execution {execution_id}",
+                at_front=at_front,
                 pipeline=pipeline,
             )
+            pipeline.hset(job.key, mapping=stamps)
             pipeline.hdel(job.key, names.TAKEN_BY, names.TAKEN_AT)
             pipeline.persist(job.key)  # an earlier message of the same id may be about to be forgotten
             pipeline.lrem(queue.intermediate_queue_key, 0, execution_id)
@@ -52,10 +73,14 @@ class RqQueue:
 
     def withdraw(self, execution_id: str) -> None:
         """Take back the message of an execution that is not to run, if it is still waiting."""
-        with translating_errors(), self._redis.pipeline() as pipeline:
-            pipeline.lrem(self._shared.key, 1, execution_id)
-            pipeline.delete(Job.key_for(execution_id))
-            pipeline.execute()
+        key = Job.key_for(execution_id)
+        with translating_errors():
+            lane_key = self._redis.hget(key, names.LANE)
+            with self._redis.pipeline() as pipeline:
+                if lane_key is not None:
+                    pipeline.lrem(lane_key, 1, execution_id)
+                pipeline.delete(key)
+                pipeline.execute()
 
     def has_message(self, execution_ids: list[str]) -> dict[str, bool]:
         """For each id, whether a message for it waits in a queue, or is in the hands of a worker that lives.
@@ -84,10 +109,29 @@ class RqQueue:
         with translating_errors():
             send_command(self._redis, names.worker(self._farm_id, node), "stop-job", job_id=execution_id)
 
+    def note_limit(self, name: str, execution_ids: Iterable[str]) -> None:
+        """Note which executions run under a limit. Those that were taken and not claimed yet are left out."""
+        key, running = names.limit_prefix(self._farm_id) + name, list(execution_ids)
+        with translating_errors(), self._redis.pipeline() as pipeline:
+            pipeline.delete(key)
+            if running:
+                pipeline.sadd(key, *running)
+            pipeline.execute()
+
+    def free_limits(self, execution_id: str, names_of_limits: Iterable[str]) -> None:
+        """Note that an execution does not run any more, and wake the nodes that may take another one."""
+        with translating_errors(), self._redis.pipeline() as pipeline:
+            for name in names_of_limits:
+                pipeline.srem(names.limit_prefix(self._farm_id) + name, execution_id)
+            pipeline.publish(names.wake_channel(self._farm_id), "")
+            pipeline.execute()
+
     def length(self) -> int:
-        """How many messages wait on the shared queue."""
-        with translating_errors():
-            return int(self._redis.llen(self._shared.key))
+        """How many messages wait for any node."""
+        with translating_errors(), self._redis.pipeline(transaction=False) as pipeline:
+            for key in lane_keys(self._redis, self._farm_id):
+                pipeline.llen(key)
+            return sum(pipeline.execute())
 
     def check(self) -> None:
         """Return if Redis answers; raise QueueUnavailable, within its timeout, if not."""

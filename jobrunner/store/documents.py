@@ -95,6 +95,8 @@ class ExecutionDocument(Document):
     owes_retry = BooleanField(default=False)
     owed_deliveries = EmbeddedDocumentListField(OwedDeliveryDocument)
     times = MapField(DateTimeField())
+    gpu_ids = ListField(StringField())
+    limits = ListField(StringField())
 
     meta = {  # noqa: RUF012
         "collection": "executions",

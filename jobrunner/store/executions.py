@@ -17,7 +17,7 @@ from jobrunner.store.deliveries import owed_delivery, owed_documents
 from jobrunner.store.documents import ExecutionDocument
 from jobrunner.store.errors import translating_errors
 
-_OWN_FIELDS = ("spec", "state", "cause", "times", "owed_deliveries")
+_OWN_FIELDS = ("spec", "state", "cause", "times", "owed_deliveries", "gpu_ids", "limits")
 _PLAIN_FIELDS = tuple(name for name in ExecutionDocument._fields if name not in _OWN_FIELDS)
 _OPEN = [state.value for state in State if state not in TERMINAL]
 _HELD = [state.value for state in ON_A_NODE]
@@ -148,6 +148,8 @@ def _update(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
     return value.value if isinstance(value, State | Cause) else value
 
 
@@ -169,6 +171,8 @@ def _document(execution: Execution) -> ExecutionDocument:
         cause=_plain(execution.cause),
         times={state.value: at for state, at in execution.times.items()},
         owed_deliveries=owed_documents(execution.owed_deliveries),
+        gpu_ids=list(execution.gpu_ids),
+        limits=list(execution.limits),
         **{name: getattr(execution, name) for name in _PLAIN_FIELDS},
     )
 
@@ -180,5 +184,7 @@ def _execution(document: ExecutionDocument) -> Execution:
         cause=Cause(document.cause) if document.cause else None,
         times={State(name): at for name, at in document.times.items()},
         owed_deliveries=tuple(map(owed_delivery, document.owed_deliveries)),
+        gpu_ids=tuple(document.gpu_ids),
+        limits=tuple(document.limits),
         **{name: getattr(document, name) for name in _PLAIN_FIELDS},
     )

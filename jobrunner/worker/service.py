@@ -14,7 +14,7 @@ import structlog
 
 from jobrunner.engine.duty import Duty
 from jobrunner.engine.hand_back import hand_back, return_unclaimed
-from jobrunner.engine.janitors.reap import reap_and_tell
+from jobrunner.engine.janitors.reap import reap, reap_and_tell
 from jobrunner.engine.janitors.resume import Resume
 from jobrunner.engine.node import ThisNode
 from jobrunner.engine.presence import Presence
@@ -22,6 +22,7 @@ from jobrunner.engine.time_keeper import flush_output, keep_time, read_stop_wish
 from jobrunner.errors import Conflict, ServiceUnavailable, SettingsError
 from jobrunner.queueing import names
 from jobrunner.queueing.connection import translating_errors
+from jobrunner.queueing.lanes import describe_node
 from jobrunner.settings import Settings
 from jobrunner.wiring import Wiring
 from jobrunner.worker.entrypoints import serve
@@ -52,6 +53,14 @@ class NodeService:
             node=settings.node,
             incarnation=incarnation,
             slots=settings.slots,
+            described=describe_node(
+                name=settings.node,
+                pools=settings.node_pools,
+                labels=dict(settings.node_labels or {}),
+                step_seconds=settings.priority_step_seconds,
+                room_wait_seconds=settings.room_wait_seconds,
+            ),
+            reservations=self._node.reservations,
             ready=lambda: self._presence.engine_answers,
             stop_run=self._node.wish_stop,
             hand_back=lambda execution_id: hand_back(self._node, execution_id),
@@ -77,6 +86,7 @@ class NodeService:
     def _take_over(self) -> None:
         left = clear_up(self._redis, self._wiring.farm_id, self._node.name)
         return_unclaimed(self._node, left)
+        reap(self._node)  # before anything is taken: what runs here unowned takes room that was not reserved
         resumed = self._resume.at_start()
         if resumed:
             log.info("executions_resumed", node=self._node.name, count=resumed)

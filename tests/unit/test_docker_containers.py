@@ -97,3 +97,20 @@ def test_a_container_that_is_removed_before_its_start_ended_now() -> None:
     ended = from_inspection(inspected(Status="removing", StartedAt=NEVER, FinishedAt=NEVER)).ended
     assert ended is not None and ended.started_at is None
     assert datetime.now(UTC) - ended.finished_at < timedelta(seconds=10)
+
+
+def test_resources_are_the_limits_of_the_container() -> None:
+    asked = {"cpu": 0.5, "memory": "64m", "gpu": 2, "storage": "1g"}
+    spec = JobSpec(image="busybox:test", resources=asked)
+    limits = resource_limits(replace(EXECUTION, spec=spec, gpu_ids=("0", "3")))
+    assert limits == {
+        "nano_cpus": 500_000_000,
+        "mem_limit": 64 * 2**20,
+        "memswap_limit": 64 * 2**20,
+        "device_requests": [{"Driver": "", "Count": 0, "DeviceIDs": ["0", "3"], "Capabilities": [["gpu"]], "Options": {}}],
+        "storage_opt": {"size": str(2**30)},
+    }
+
+
+def test_what_is_not_asked_for_is_not_limited() -> None:
+    assert resource_limits(replace(EXECUTION, spec=JobSpec(image="busybox:test"))) == {}

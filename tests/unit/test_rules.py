@@ -14,8 +14,8 @@ POOLS = '[{"match": "render-", "pool": "render", "maxRunning": 2}, {"match": "",
 
 def test_the_first_rule_that_matches_counts_and_an_empty_one_matches_all() -> None:
     rules = Settings(pools=POOLS).pools
-    assert first_match(rules, "render-42") == (0, PoolRule(match="render-", pool="render", maxRunning=2))
-    assert first_match(rules, "not-render-42") == (1, PoolRule(match="", pool="rest"))
+    assert first_match(rules, "render-42") == PoolRule(match="render-", pool="render", maxRunning=2)
+    assert first_match(rules, "not-render-42") == PoolRule(match="", pool="rest")
     assert first_match((), "any") is None
 
 

@@ -10,6 +10,8 @@ from pydantic_core import ErrorDetails
 
 from jobrunner.api.json_body import parse_object
 from jobrunner.domain.hooks import Notify, Webhook, Webhooks
+from jobrunner.domain.placement import Concurrency, Placement
+from jobrunner.domain.resources import ResourceRequest
 from jobrunner.domain.specification import Specification
 from jobrunner.domain.specs import JobSpec
 from jobrunner.errors import Fault, InvalidRequest
@@ -20,6 +22,9 @@ _PARTS: dict[tuple[str, int], type[Specification]] = {
     ("webhooks", 2): Webhooks,
     ("webhooks", 4): Webhook,
     ("notify", 2): Notify,
+    ("resources", 2): ResourceRequest,
+    ("placement", 2): Placement,
+    ("concurrency", 2): Concurrency,
 }
 _KEY_MARK = "[key]"  # pydantic's sign that the key of a dict is at fault, not its value
 
