@@ -23,6 +23,7 @@ from jobrunner.store.deliveries import MongoDeliveries
 from jobrunner.store.executions import MongoExecutions
 from jobrunner.store.farm import farm_id
 from jobrunner.store.jobs import MongoJobs
+from jobrunner.store.limits import MongoLimits
 from jobrunner.store.nodes import MongoNodes
 from jobrunner.store.output import MongoOutput
 from jobrunner.store.tasks import MongoTasks
@@ -75,5 +76,6 @@ def mongo_store() -> Store:
         output=MongoOutput(),
         nodes=MongoNodes(),
         deliveries=MongoDeliveries(),
+        limits=MongoLimits(),
         health=mongo_connection.MongoHealth(),
     )

@@ -226,6 +226,22 @@ class DeliveryStore(Protocol):
         """Have a delivery made now, whatever became of it, once more at least; None where it is being made just now."""
 
 
+class LimitStore(Protocol):
+    """Which executions are counted under which limit."""
+
+    def hold(self, name: str, execution_id: str, most: int) -> bool:
+        """Have an execution counted under a limit, once, if not `most` others are; whether it is."""
+
+    def free(self, name: str, execution_id: str) -> None:
+        """Have an execution not counted any more."""
+
+    def holders(self, name: str) -> list[str]:
+        """The executions that are counted under a limit."""
+
+    def all(self) -> Mapping[str, list[str]]:
+        """All limits under which something is counted, with their executions."""
+
+
 class NodeStore(Protocol):
     """Nodes, and when they were last heard of."""
 
@@ -252,6 +268,7 @@ class Store:
     output: OutputStore
     nodes: NodeStore
     deliveries: DeliveryStore
+    limits: LimitStore
     health: Health
 
 

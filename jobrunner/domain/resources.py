@@ -7,7 +7,7 @@ limited.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass, fields
 from typing import Annotated, Any
 
@@ -68,7 +68,7 @@ def total(amounts: Iterable[Resources]) -> Resources:
     return sum(amounts, NOTHING)
 
 
-WORDS = {  # each amount: the key of a specification, and how to say one
+WORDS: dict[str, tuple[str, Callable[[int], str]]] = {  # each amount: the key of a specification, and how to say one
     "slots": ("slots", str),
     "cpu_millis": ("cpu", lambda amount: f"{amount / MILLIS:g}"),
     "memory_bytes": ("memory", lambda amount: size_in_words(amount)),

@@ -11,6 +11,7 @@ from jobrunner.domain.identifiers import retry_id
 from jobrunner.domain.outcomes import Outcome
 from jobrunner.domain.states import State
 from jobrunner.engine.farm import Farm
+from jobrunner.engine.limits import free_limits
 from jobrunner.engine.move import move
 from jobrunner.engine.notify import and_owed, notify_if_possible
 from jobrunner.engine.send import set_alarm
@@ -37,6 +38,7 @@ def close(farm: Farm, execution: Execution, outcome: Outcome) -> Execution | Non
         owed_deliveries=and_owed(execution, deliveries_owed(execution, outcome.state, tried_again=tried_again)),
     )
     if closed is not None:
+        free_limits(farm, closed)
         notify_if_possible(farm, closed)
     if closed is not None and closed.owes_retry:
         make_retry(farm, closed)

@@ -88,6 +88,8 @@ def capacity_of(machine: Machine, settings: Settings) -> Resources:
     """What jobs may use of a machine: what the settings say, else all of it."""
     cpus, memory_bytes = settings.node_cpus, settings.node_memory_bytes
     gpus, storage_bytes = settings.node_gpus, settings.node_storage_bytes
+    if not machine.limits_storage:
+        storage_bytes = 0
     return Resources(
         slots=settings.slots,
         cpu_millis=machine.total.cpu_millis if cpus is None else round(cpus * MILLIS),

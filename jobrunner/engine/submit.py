@@ -10,6 +10,7 @@ from jobrunner.domain.schedules import due_at
 from jobrunner.domain.specs import JobSpec
 from jobrunner.engine.cancel import waiting_of_job, withdraw
 from jobrunner.engine.farm import Farm
+from jobrunner.engine.feasibility import check_can_run
 from jobrunner.engine.make import make_execution
 from jobrunner.engine.notify import check_can_notify
 from jobrunner.engine.send import send, set_alarm
@@ -28,10 +29,12 @@ def submit(farm: Farm, task_id: str, spec: JobSpec, job_id: str | None = None) -
     """Make a job of a task, with its first execution.
 
     The execution is written last and durably: whoever gets an answer has an execution that will reach its end.
-    Raises InvalidRequest (it wants e-mail, and the farm has no mail server), Conflict (the job id is taken),
+    Raises InvalidRequest (it wants e-mail, and the farm has no mail server), Conflict (the job id is taken, or no node
+    can ever run it),
     StoreUnavailable, QueueUnavailable (nothing is stored then).
     """
     check_can_notify(farm.settings, spec)
+    check_can_run(farm, task_id, spec)
     farm.queue.check()
     now = farm.clock.now()
     job = Job(job_id or new_id(), task_id, spec, created_at=now, modified_at=now, executions_count=1)
@@ -52,6 +55,7 @@ def resubmit(farm: Farm, task_id: str, job_id: str, spec: JobSpec) -> Accepted:
     if stored.task_id != task_id:
         raise Conflict("jobId", "is the id of a job of another task")
     check_can_notify(farm.settings, spec)
+    check_can_run(farm, task_id, spec)
     farm.queue.check()
     now = farm.clock.now()
     job = replace(stored, spec=spec, modified_at=now, revision=stored.revision + 1, stopped_at=None)

@@ -225,6 +225,15 @@ class NodeDocument(Document):
     }
 
 
+class LimitDocument(Document):
+    """The executions that run under a limit. The id is the limit's name; they are found by it."""
+
+    id = StringField(primary_key=True)
+    holders = ListField(StringField())
+
+    meta = {"collection": "limits", "auto_create_index": False}  # noqa: RUF012
+
+
 class FarmDocument(Document):
     """The farm itself."""
 
@@ -242,4 +251,5 @@ ALL_DOCUMENTS = (
     DeliveryDocument,
     ChunkDocument,
     NodeDocument,
+    LimitDocument,
 )

@@ -17,6 +17,7 @@ from jobrunner.engine.duty import Duty
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.fire import fire
 from jobrunner.engine.janitors.due import fire_overdue
+from jobrunner.engine.janitors.limits import FreeLimits
 from jobrunner.engine.janitors.owed import make_owed_retries
 from jobrunner.engine.janitors.requeue import requeue
 from jobrunner.engine.janitors.rescue import Rescue
@@ -57,13 +58,14 @@ class SchedulerService:
 
     def _duties(self) -> list[Duty]:
         interval_seconds = self._wiring.settings.janitor_interval_seconds
-        rescue = Rescue()
+        rescue, limits = Rescue(), FreeLimits()
         janitors: dict[str, Callable[[Farm], None]] = {
             "requeue": requeue,
             "rescue": rescue.look,
             "owed": make_owed_retries,
             "unsent": make_owed_deliveries,
             "due": fire_overdue,
+            "limits": limits.look,
         }
         duties = [
             self._duty("lead", RING_SECONDS, self._lead),

@@ -247,7 +247,7 @@ class SlotWorker(SimpleWorker):
     def _finalize_success(self, job: Job, queue: Queue, execution: Delivery, return_value: Any) -> None:
         """Close RQ's books on the message; then, where its run was broken off, hand it back as a new message."""
         super()._finalize_success(job, queue, execution, return_value)
-        if return_value == RunEnd.HANDED_BACK:
+        if return_value in (RunEnd.HANDED_BACK, RunEnd.HAS_TO_WAIT):
             self._hand_back(job.id)
 
     def _ran(self, future: Any) -> None:

@@ -5,6 +5,7 @@ rescue    executions of nodes that have been silent for too long: lost, and trie
 owed      attempts that an ended execution owes, and that were not made
 unsent    deliveries that an execution owes, and that were not made
 due       scheduled executions whose alarm was lost
+limits    executions that are counted under a limit and do not run: freed
 resume    executions that this node holds but does not run (run by the node's worker)
 reap      containers of this farm whose execution is over (run by the node's worker)
 """

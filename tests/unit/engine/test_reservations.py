@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from jobrunner.domain.ports import Machine
 from jobrunner.domain.resources import Resources
 from jobrunner.engine.janitors.resume import Resume
@@ -56,10 +58,11 @@ def test_each_execution_has_gpus_of_its_own() -> None:
 
 
 def test_jobs_may_use_all_of_a_machine_unless_the_settings_say_how_much() -> None:
-    machine = Machine(Resources(cpu_millis=8000, memory_bytes=2**34, gpus=1, storage_bytes=2**40))
+    machine = Machine(Resources(cpu_millis=8000, memory_bytes=2**34, gpus=1, storage_bytes=2**40), limits_storage=True)
     assert capacity_of(machine, Settings(slots=2)) == Resources(2, 8000, 2**34, 1, 2**40)
     chosen = Settings(slots=2, node_cpus=0.5, node_memory_bytes=2**20, node_gpus=0, node_storage_bytes=0)
     assert capacity_of(machine, chosen) == Resources(2, 500, 2**20)
+    assert capacity_of(replace(machine, limits_storage=False), Settings(node_storage_bytes=9)).storage_bytes == 0
 
 
 def test_a_restarted_worker_has_reserved_what_its_node_holds_before_anything_is_taken(world: World) -> None:
