@@ -161,6 +161,15 @@ class Client:
         """The nodes of the farm."""
         return self._items("/nodes/", Node.from_json, {})
 
+    def drain(self, node: str, deadline_seconds: float | None = None) -> None:
+        """Have a node take nothing new, and end what still runs there after `deadline_seconds`."""
+        body = {} if deadline_seconds is None else {"deadlineSeconds": deadline_seconds}
+        self._json("POST", f"/nodes/{quote(node, safe='')}/drain/", json=body)
+
+    def undrain(self, node: str) -> None:
+        """Have a node take work again."""
+        self._json("DELETE", f"/nodes/{quote(node, safe='')}/drain/")
+
     def _items(self, path: str, read: Callable[[Document], T], query: Mapping[str, str | None]) -> Iterator[T]:
         page = 1
         while True:

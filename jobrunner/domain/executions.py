@@ -86,11 +86,19 @@ class Execution:
 
 
 @dataclass(frozen=True)
+class Drain:
+    """The order that a node takes nothing new. What still runs there at the deadline (None: never) is ended."""
+
+    requested_at: datetime
+    deadline: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Node:
     """A machine with a container engine, and the worker that speaks for it.
 
     `total` is what the machine has, `capacity` what jobs may use of it, `reserved` what they use. `limits_storage`: its
-    Engine can limit the disk that a container fills.
+    Engine can limit the disk that a container fills. `drain` is an order to it, and not told by its beats.
     """
 
     name: str
@@ -110,6 +118,7 @@ class Node:
     reserved: Resources = NOTHING
     gpu_names: tuple[str, ...] = ()
     limits_storage: bool = False
+    drain: Drain | None = None
 
     @property
     def free(self) -> Resources:

@@ -12,7 +12,7 @@ from enum import IntEnum, StrEnum
 from typing import Any, Protocol
 
 from jobrunner.domain.deliveries import Delivery, DeliveryAttempt, DeliveryState
-from jobrunner.domain.executions import Execution, Job, Node, Page, Task
+from jobrunner.domain.executions import Drain, Execution, Job, Node, Page, Task
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.outcomes import ContainerExit
 from jobrunner.domain.placement import PLAIN, Demand
@@ -253,6 +253,12 @@ class NodeStore(Protocol):
 
     def all(self) -> list[Node]:
         """All nodes, by name."""
+
+    def set_drain(self, name: str, drain: Drain | None) -> None:
+        """Order a node to take nothing new, or end that order. It holds whatever the node's worker does meanwhile."""
+
+    def drain_of(self, name: str) -> Drain | None:
+        """The order that a node is under."""
 
     def silent_since(self, instant: datetime) -> list[str]:
         """The names of the nodes that were last heard of before an instant."""

@@ -67,7 +67,7 @@ def _is_in_place(node: Node, demand: Demand) -> bool:
 
 def _is_open(farm: Farm, node: Node, demand: Demand) -> bool:
     heard = farm.clock.now() - node.seen_at <= timedelta(seconds=farm.settings.node_silent_seconds)
-    is_up = heard and node.stopped_at is None
+    is_up = heard and node.stopped_at is None and node.drain is None
     return is_up and _is_in_place(node, demand) and matches(demand.constraints, node.labels)
 
 

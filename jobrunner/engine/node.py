@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from jobrunner.domain.executions import Execution
+from jobrunner.domain.executions import Drain, Execution
 from jobrunner.domain.ports import Container, Executor, OutputReader
 from jobrunner.domain.resources import Resources
 from jobrunner.engine.capture import Capture
@@ -31,6 +31,7 @@ class Run:
     reader: OutputReader | None = None
     look_first: bool = False
     timed_out: bool = False
+    drained: bool = False
     kill_at: datetime | None = None
 
     @property
@@ -53,6 +54,7 @@ class ThisNode:
         self.executor = executor
         self.name = farm.settings.node
         self.detached = threading.Event()
+        self.drain: Drain | None = None
         self.reservations = Reservations(Resources(slots=farm.settings.slots))
         self._lock = threading.Lock()
         self._runs: dict[str, Run] = {}
@@ -81,6 +83,12 @@ class ThisNode:
         for run in self.runs():
             if run.reader is not None:
                 run.reader.interrupt()
+
+    @property
+    def must_be_empty(self) -> bool:
+        """Whether nothing may run here any more: it is drained, and the deadline of that has passed."""
+        deadline = None if self.drain is None else self.drain.deadline
+        return deadline is not None and self.farm.clock.now() >= deadline
 
     def wish_stop(self, execution_id: str) -> None:
         """Have a run stopped, if it is under way here."""

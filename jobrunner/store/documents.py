@@ -225,6 +225,16 @@ class NodeDocument(Document):
     }
 
 
+class DrainDocument(Document):
+    """The order that a node takes nothing new. The id is the node's name; it is found by it."""
+
+    id = StringField(primary_key=True)
+    requested_at = DateTimeField(required=True)
+    deadline = DateTimeField()
+
+    meta = {"collection": "drains", "auto_create_index": False}  # noqa: RUF012
+
+
 class LimitDocument(Document):
     """The executions that run under a limit. The id is the limit's name; they are found by it."""
 
@@ -252,4 +262,5 @@ ALL_DOCUMENTS = (
     ChunkDocument,
     NodeDocument,
     LimitDocument,
+    DrainDocument,
 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 
-from jobrunner.domain.executions import Node
+from jobrunner.domain.executions import Drain, Node
 from jobrunner.domain.resources import Resources
-from jobrunner.store.documents import NodeDocument, ResourcesDocument
+from jobrunner.store.documents import DrainDocument, NodeDocument, ResourcesDocument
 from jobrunner.store.errors import translating_errors
 
 _AMOUNTS = ("total", "capacity", "reserved")
@@ -20,7 +20,7 @@ class MongoNodes:
 
     def beat(self, node: Node) -> None:
         """Store the node as it is now (by name)."""
-        fields = asdict(node)
+        fields = {name: value for name, value in asdict(node).items() if name != "drain"}
         amounts = {name: ResourcesDocument(**fields.pop(name)) for name in _AMOUNTS}
         labels = [f"{name}={value}" for name, value in fields.pop("labels").items()]
         with translating_errors():
@@ -30,12 +30,26 @@ class MongoNodes:
         """The node of this name."""
         with translating_errors():
             document = NodeDocument.objects(id=name).first()
-        return _node(document) if document else None
+            return _node(document, _drains(id=name)) if document else None
 
     def all(self) -> list[Node]:
         """All nodes, by name."""
         with translating_errors():
-            return [_node(document) for document in NodeDocument.objects.order_by("id")]
+            drains = _drains()
+            return [_node(document, drains) for document in NodeDocument.objects.order_by("id")]
+
+    def set_drain(self, name: str, drain: Drain | None) -> None:
+        """Order a node to take nothing new, or end that order."""
+        with translating_errors():
+            if drain is None:
+                DrainDocument.objects(id=name).delete()
+            else:
+                DrainDocument(id=name, **asdict(drain)).save()
+
+    def drain_of(self, name: str) -> Drain | None:
+        """The order that a node is under."""
+        with translating_errors():
+            return _drains(id=name).get(name)
 
     def silent_since(self, instant: datetime) -> list[str]:
         """The names of the nodes that were last heard of before an instant."""
@@ -43,8 +57,13 @@ class MongoNodes:
             return list(NodeDocument.objects(seen_at__lt=instant).scalar("id"))
 
 
-def _node(document: NodeDocument) -> Node:
+def _drains(**query: str) -> dict[str, Drain]:
+    return {found.id: Drain(found.requested_at, found.deadline) for found in DrainDocument.objects(**query)}
+
+
+def _node(document: NodeDocument, drains: dict[str, Drain]) -> Node:
     return Node(
+        drain=drains.get(document.id),
         name=document.id,
         pools=tuple(document.pools),
         labels=dict(label.split("=", 1) for label in document.labels),

@@ -18,7 +18,7 @@ from jobrunner.engine.janitors.reap import reap, reap_and_tell
 from jobrunner.engine.janitors.resume import Resume
 from jobrunner.engine.node import ThisNode
 from jobrunner.engine.presence import Presence
-from jobrunner.engine.time_keeper import flush_output, keep_time, read_stop_wishes
+from jobrunner.engine.time_keeper import flush_output, keep_time, read_drain, read_stop_wishes
 from jobrunner.errors import Conflict, ServiceUnavailable, SettingsError
 from jobrunner.queueing import names
 from jobrunner.queueing.connection import translating_errors
@@ -67,6 +67,7 @@ class NodeService:
             let_go=self._node.detach,
             handover_seconds=settings.handover_seconds,
             drain=drain,
+            is_open=lambda: self._node.drain is None,
         )
 
     def run(self) -> None:
@@ -74,6 +75,7 @@ class NodeService:
         self._presence.check_name()
         self._presence.beat()
         self._mark_alive()
+        read_drain(self._node)
         self._take_over()
         serve(self._node)
         duties = self._duties()
@@ -100,6 +102,7 @@ class NodeService:
             "flush": (FLUSH_SECONDS, lambda: flush_output(node)),
             "time keeper": (TIME_KEEPER_SECONDS, lambda: keep_time(node)),
             "wishes": (WISHES_SECONDS, lambda: read_stop_wishes(node)),
+            "drain": (WISHES_SECONDS, lambda: read_drain(node)),
             "resume": (settings.janitor_interval_seconds, self._resume.now_and_then),
             "reap": (REAP_SECONDS, lambda: reap_and_tell(node)),
         }

@@ -35,14 +35,6 @@ def nodes_of(farm: Farm) -> dict[str, Any]:
     return {item["name"]: item for item in items}
 
 
-def refused(farm: Farm, **spec: Any) -> str:
-    """The words by which a job is refused."""
-    body = {"image": farm.image, "command": ["true"], **spec}
-    answer = farm.http.post(f"{farm.url}/tasks/test/", json=body, timeout=10)
-    assert 400 <= answer.status_code < 500, answer.text
-    return str(answer.json()["error"])
-
-
 def assert_never_over_committed(ended: list[dict[str, Any]], needs: dict[str, dict[str, float]]) -> None:
     """Of no node was ever more in use than it has, by the times of what ran."""
     for node, resource in itertools.product(NODES, HAVE):

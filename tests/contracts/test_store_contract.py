@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobrunner.domain.executions import Job, Node
+from jobrunner.domain.executions import Drain, Job, Node
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.ports import Store
 from jobrunner.domain.resources import Resources
@@ -192,3 +192,17 @@ def test_a_mongodb_that_does_not_answer_is_unavailable_within_its_timeout() -> N
 @pytest.mark.services
 def test_a_mongodb_that_answers_is_healthy(mongodb: Store) -> None:
     mongodb.health.check()
+
+
+def test_a_node_is_drained_until_that_is_taken_back_whatever_it_beats(store: Store) -> None:
+    order = Drain(NOW, NOW + timedelta(hours=1))
+    store.nodes.beat(node("a"))
+    store.nodes.set_drain("a", order)
+    store.nodes.beat(node("a", minutes=1))
+    assert store.nodes.drain_of("a") == order
+    assert store.nodes.get("a") == replace(node("a", minutes=1), drain=order)
+    assert [each.drain for each in store.nodes.all()] == [order]
+    store.nodes.set_drain("a", Drain(NOW))
+    assert store.nodes.drain_of("a") == Drain(NOW)
+    store.nodes.set_drain("a", None)
+    assert store.nodes.drain_of("a") is None

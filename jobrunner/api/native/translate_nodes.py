@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from jobrunner.api.native.times import iso
 from jobrunner.api.native.translate import Document
-from jobrunner.domain.executions import Node
+from jobrunner.domain.executions import Drain, Node
 from jobrunner.domain.resources import MILLIS, Resources
 
 
@@ -35,7 +35,17 @@ def _node_item(node: Node, now: datetime, silent_seconds: float) -> Document:
         "free": _amounts(node.free),
         "gpuNames": node.gpu_names,
         "limitsStorage": node.limits_storage,
+        "drain": _drain(node.drain),
     }
+
+
+def node_document(node: Node, now: datetime, silent_seconds: float) -> Document:
+    """One node."""
+    return {"node": _node_item(node, now, silent_seconds)}
+
+
+def _drain(drain: Drain | None) -> Document | None:
+    return None if drain is None else {"requestedAt": iso(drain.requested_at), "deadline": iso(drain.deadline)}
 
 
 def _amounts(resources: Resources) -> Document:
