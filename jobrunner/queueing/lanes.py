@@ -36,6 +36,12 @@ class Lane(Queue):
             pipeline.rpush(self.lane_key, job_id)
 
 
+def open_plain_lane(connection: Redis, farm_id: str) -> None:
+    """Make the plain lane known: what waits in RQ's own list, from before there were lanes, is taken too."""
+    plain = Lane(farm_id, PLAIN, connection)
+    connection.hset(names.lanes_key(farm_id), plain.lane_key, PLAIN.to_json())
+
+
 def lane_keys(connection: Redis, farm_id: str) -> list[str]:
     """The lanes in which something waits, or waited a moment ago."""
     known: Any = connection.hkeys(names.lanes_key(farm_id))

@@ -22,7 +22,7 @@ from jobrunner.engine.time_keeper import flush_output, keep_time, read_drain, re
 from jobrunner.errors import Conflict, ServiceUnavailable, SettingsError
 from jobrunner.queueing import names
 from jobrunner.queueing.connection import translating_errors
-from jobrunner.queueing.lanes import describe_node
+from jobrunner.queueing.lanes import describe_node, open_plain_lane
 from jobrunner.settings import Settings
 from jobrunner.wiring import Wiring
 from jobrunner.worker.entrypoints import serve
@@ -86,6 +86,7 @@ class NodeService:
         self._sign_off()
 
     def _take_over(self) -> None:
+        open_plain_lane(self._redis, self._wiring.farm_id)
         left = clear_up(self._redis, self._wiring.farm_id, self._node.name)
         return_unclaimed(self._node, left)
         reap(self._node)  # before anything is taken: what runs here unowned takes room that was not reserved
