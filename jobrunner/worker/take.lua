@@ -89,11 +89,12 @@ local function candidates()
   return found
 end
 
--- Whether this node may hold room for a message: no other one does.
-local function holds_room(id)
+-- Whether this node is to hold room for a message: no other one does; or it has waited for so long that all nodes do
+-- which are large enough, since what runs on the first one may take for ever.
+local function holds_room(id, waited_ms)
   local key = room_prefix .. id
   local holder = redis.call('GET', key)
-  if holder and holder ~= node.name then return false end
+  if holder and holder ~= node.name then return waited_ms >= 4 * node.room_wait_ms end
   redis.call('SET', key, node.name, 'EX', hold_seconds)
   return true
 end
@@ -114,8 +115,9 @@ for _, candidate in ipairs(candidates()) do
       redis.call('DEL', room_prefix .. candidate.id)
       return take(candidate.list, intermediate, candidate.id)
     end
-    local has_waited = now_ms - candidate.since >= node.room_wait_ms
-    if not is_held and has_waited and fits(needs, capacity) and holds_room(candidate.id) then
+    local waited_ms = now_ms - candidate.since
+    local may_hold = not is_held and waited_ms >= node.room_wait_ms and fits(needs, capacity)
+    if may_hold and holds_room(candidate.id, waited_ms) then
       is_held = true
       for i, amount in ipairs(needs) do room[i] = room[i] - amount end
     end

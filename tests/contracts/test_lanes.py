@@ -189,6 +189,17 @@ def test_one_node_holds_room_and_the_others_go_on(queue: RqQueue, node: Node, re
     assert Node(redis, farm_id, "two").take(room_for(1), room_for(2)) == small
 
 
+def test_for_one_that_has_waited_for_very_long_all_nodes_hold_room(
+    queue: RqQueue, node: Node, redis: Redis, farm_id: str
+) -> None:
+    large = push(queue, 4 * ROOM_WAIT_SECONDS + 1, needs=cpu(2))
+    push(queue, needs=cpu(0.5))
+    other = Node(redis, farm_id, "two")
+    assert node.take(room_for(1), room_for(2)) is None
+    assert other.take(room_for(1), room_for(2)) is None
+    assert other.take(room_for(2), room_for(2)) == large
+
+
 def test_another_node_holds_room_when_the_first_has_gone(
     queue: RqQueue, node: Node, redis: Redis, farm_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
