@@ -17,7 +17,7 @@ from tests.support.occupancy import most_at_once
 pytestmark = pytest.mark.services
 
 MEBI = 1024 * 1024
-TINY = {"node_cpus": 1, "node_memory_bytes": 256 * MEBI, "slots": 4, "room_wait_seconds": 2}
+TINY = {"node_cpus": 1, "node_memory_bytes": 256 * MEBI, "slots": 4, "room_wait_seconds": 2, "node_silent_seconds": 30}
 NODES = ("one", "two")
 HAVE = {"cpu": 1000, "memory": 256 * MEBI, "slots": 4}  # cpu in thousandths: whole numbers add up
 
@@ -81,9 +81,10 @@ def test_jobs_that_fit_one_at_a_time_never_overlap_on_a_node_also_when_a_worker_
         memory = int(str(shape.get("memory", "0m")).removesuffix("m")) * MEBI
         needs[job["executionId"]] = {"cpu": 1000 * shape.get("cpu", 0), "memory": memory, "slots": 1}
         jobs.append(job)
-    wait_until(lambda: sum(tiny.execution(job)["status"] == "done" for job in jobs) >= 6, 60, "some are done")
-    tiny.end("one", signal.SIGKILL)
-    tiny.start_worker("one")
+    for count, node in ((6, "one"), (14, "two")):
+        wait_until(lambda: sum(tiny.execution(job)["status"] == "done" for job in jobs) >= count, 90, "some are done")  # noqa: B023
+        tiny.end(node, signal.SIGKILL)
+        tiny.start_worker(node)
     ended = [tiny.wait_for_end(job, seconds=120) for job in jobs]
     assert {execution["status"] for execution in ended} == {"done"}
     assert {execution["node"] for execution in ended} == set(NODES)
