@@ -52,6 +52,8 @@ RIGHTS: dict[str, Right] = {
     "native.stop_execution": Right(Role.SUBMIT, "execution.stop"),
     "native.redeliver_now": Right(Role.SUBMIT, "delivery.redeliver"),
     # administering
+    "native.drain_node": Right(Role.ADMIN, "node.drain"),
+    "native.undrain_node": Right(Role.ADMIN, "node.undrain"),
     "native.create_api_key": Right(Role.ADMIN, "key.create"),
     "native.list_api_keys": Right(Role.ADMIN),
     "native.show_api_key": Right(Role.ADMIN),

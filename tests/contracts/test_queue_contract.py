@@ -15,9 +15,11 @@ from rq import Queue
 from rq.job import Job
 
 from jobrunner.domain.identifiers import new_id
+from jobrunner.domain.resources import ONE_SLOT
 from jobrunner.errors import QueueUnavailable
-from jobrunner.queueing import names, rq_queue
+from jobrunner.queueing import living_messages, names
 from jobrunner.queueing.connection import connect
+from jobrunner.queueing.lanes import describe_node
 from jobrunner.queueing.rq_queue import RqQueue
 from jobrunner.queueing.rq_schedule import RqTriggers
 from jobrunner.settings import Settings
@@ -37,9 +39,16 @@ def waiting(connection: Redis, farm_id: str, node: str | None = None) -> list[st
     return [key.decode() for key in connection.lrange(Queue(name, connection=connection).key, 0, -1)]
 
 
-def taker(connection: Redis, farm_id: str, node: str = "one", incarnation: str = WORKER) -> Taker:
-    queues = [names.node_queue(farm_id, node), names.shared_queue(farm_id)]
-    return Taker(connection, [Queue(name, connection=connection).key for name in queues], incarnation)
+class Worker:
+    """Takes messages as the worker of a node of one slot does; what it took is done with at once."""
+
+    def __init__(self, connection: Redis, farm_id: str, node: str = "one", incarnation: str = WORKER) -> None:
+        described = describe_node(name=node, pools=("default",), labels={}, step_seconds=300, room_wait_seconds=30)
+        self._taker = Taker(connection, farm_id, node, incarnation, described)
+
+    def take(self) -> str | None:
+        taken = self._taker.take(ONE_SLOT, ONE_SLOT)
+        return taken[0] if taken else None
 
 
 # --------------------------------------------------------------------------------------------------------------- push
@@ -143,9 +152,9 @@ def test_a_message_that_a_living_taker_has_not_claimed_for_long_is_as_good_as_lo
     """The answer to the taking was lost, or the taker broke off in between."""
     queue.push(execution_id)
     connection.set(names.alive_key(WORKER), "", ex=5)
-    stamp(connection, execution_id, seconds_ago=rq_queue.CLAIM_SECONDS - 5)
+    stamp(connection, execution_id, seconds_ago=living_messages.CLAIM_SECONDS - 5)
     assert queue.has_message([execution_id]) == {execution_id: True}
-    stamp(connection, execution_id, seconds_ago=rq_queue.CLAIM_SECONDS + 1)
+    stamp(connection, execution_id, seconds_ago=living_messages.CLAIM_SECONDS + 1)
     assert queue.has_message([execution_id]) == {execution_id: False}
     queue.push(execution_id)
     assert queue.has_message([execution_id]) == {execution_id: True}
@@ -183,18 +192,16 @@ def test_a_node_takes_its_own_messages_before_those_for_all(redis: Redis, farm_i
     queue = RqQueue(redis, farm_id)
     shared, own = queue.push(new_id()), queue.push(new_id(), node="one")
     queue.push(new_id(), node="two")
-    take = taker(redis, farm_id).take
-    assert [taken[1] for taken in (take(), take()) if taken] == [own, shared]
+    take = Worker(redis, farm_id).take
+    assert [take(), take()] == [own, shared]
     assert take() is None
 
 
 @pytest.mark.services
 def test_what_is_taken_is_in_the_intermediate_queue_with_a_stamp(redis: Redis, farm_id: str) -> None:
     message = RqQueue(redis, farm_id).push(new_id())
-    taken = taker(redis, farm_id).take()
-    assert taken is not None
+    assert Worker(redis, farm_id).take() == message
     shared = Queue(names.shared_queue(farm_id), connection=redis)
-    assert taken == (shared.key, message)
     assert redis.lrange(shared.intermediate_queue_key, 0, -1) == [message.encode()]
     taken_by, taken_at = redis.hmget(Job.key_for(message), names.TAKEN_BY, names.TAKEN_AT)
     assert taken_by == WORKER.encode()
@@ -205,7 +212,7 @@ def test_what_is_taken_is_in_the_intermediate_queue_with_a_stamp(redis: Redis, f
 def test_what_is_sent_again_has_no_stamp_and_is_in_no_hands(redis: Redis, farm_id: str) -> None:
     queue = RqQueue(redis, farm_id)
     message = queue.push(new_id())
-    taker(redis, farm_id).take()
+    Worker(redis, farm_id).take()
     queue.push(message)
     shared = Queue(names.shared_queue(farm_id), connection=redis)
     assert redis.lrange(shared.intermediate_queue_key, 0, -1) == []
@@ -218,21 +225,19 @@ def test_a_message_that_was_withdrawn_is_passed_over(redis: Redis, farm_id: str)
     queue = RqQueue(redis, farm_id)
     withdrawn, message = queue.push(new_id()), queue.push(new_id())
     redis.delete(Job.key_for(withdrawn))
-    taken = taker(redis, farm_id).take()
-    assert taken is not None
-    assert taken[1] == message
+    assert Worker(redis, farm_id).take() == message
 
 
 @pytest.mark.services
 def test_many_takers_take_each_message_once(redis: Redis, farm_id: str) -> None:
     queue = RqQueue(redis, farm_id)
     messages = [queue.push(new_id()) for _ in range(200)]
-    takers = [taker(redis, farm_id, f"n{number}", f"w{number}") for number in range(8)]
+    takers = [Worker(redis, farm_id, f"n{number}", f"w{number}") for number in range(8)]
 
-    def take_all(mine: Taker) -> list[str]:
+    def take_all(mine: Worker) -> list[str]:
         got = []
         while taken := mine.take():
-            got.append(taken[1])
+            got.append(taken)
         return got
 
     with ThreadPoolExecutor(8) as threads:
@@ -243,7 +248,7 @@ def test_many_takers_take_each_message_once(redis: Redis, farm_id: str) -> None:
 @pytest.mark.services
 def test_the_script_is_loaded_again_when_redis_has_forgotten_it(redis: Redis, farm_id: str) -> None:
     queue = RqQueue(redis, farm_id)
-    mine = taker(redis, farm_id)
+    mine = Worker(redis, farm_id)
     assert mine.take() is None
     redis.script_flush()
     queue.push(new_id())

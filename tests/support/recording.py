@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from jobrunner.domain.placement import PLAIN, Demand, Waiting
 from jobrunner.errors import QueueUnavailable
 
 
@@ -16,17 +17,26 @@ class RecordingQueue:
         self.withdrawn: list[str] = []
         self.signalled: list[tuple[str, str]] = []
         self.down = False
+        self.under_limit: dict[str, set[str]] = {}
 
-    def push(self, execution_id: str, *, node: str | None = None) -> str:
+    def push(
+        self,
+        execution_id: str,
+        demand: Demand = PLAIN,
+        *,
+        waiting_since: datetime | None = None,
+        node: str | None = None,
+        at_front: bool = False,
+    ) -> str:
         """Note it."""
         self.check()
         self.pushed.append(execution_id)
         return execution_id
 
-    def push_all(self, execution_ids: Iterable[str]) -> None:
+    def push_all(self, waiting: Iterable[Waiting]) -> None:
         """Put many."""
-        for execution_id in execution_ids:
-            self.push(execution_id)
+        for one in waiting:
+            self.push(one.execution_id, one.demand, waiting_since=one.since)
 
     def withdraw(self, execution_id: str) -> None:
         """Note it."""
@@ -42,6 +52,17 @@ class RecordingQueue:
         """Note it."""
         self.check()
         self.signalled.append((execution_id, node))
+
+    def note_limit(self, name: str, execution_ids: Iterable[str]) -> None:
+        """Note it."""
+        self.check()
+        self.under_limit[name] = set(execution_ids)
+
+    def free_limits(self, execution_id: str, names_of_limits: Iterable[str]) -> None:
+        """Note it."""
+        self.check()
+        for name in names_of_limits:
+            self.under_limit.setdefault(name, set()).discard(execution_id)
 
     def length(self) -> int:
         """How many were pushed and not withdrawn."""

@@ -45,10 +45,12 @@ def _host(node: Node, status: FarmStatus, silent_seconds: float) -> Document:
     state = node_state(node, status.at, silent_seconds)
     troubles = {"silent": f"not heard of since {iso(node.seen_at)}", "stopped": f"stopped at {iso(node.stopped_at)}"}
     is_blacklisted = node.name in status.blacklisted
+    takes_work = node.drain is None and not is_blacklisted
     return {
         "host": shown_host(node),
-        "available": state is NodeState.UP and node.circuit == Circuit.CLOSED and not is_blacklisted,
+        "available": state is NodeState.UP and node.circuit == Circuit.CLOSED and takes_work,
         "blacklisted": is_blacklisted,
+        "draining": node.drain is not None,
         "circuit": node.circuit,
         "error": node.engine_error or troubles.get(state),
         "node": node.name,
