@@ -45,6 +45,7 @@ class RqQueue:
         """
         waiting = Waiting(execution_id, demand, waiting_since)
         with translating_errors(), self._redis.pipeline() as pipeline:
+            pipeline.multi()
             if node is None:
                 self._put(pipeline, Lane(self._farm_id, demand, self._redis), waiting, at_front=at_front)
             else:
