@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobrunner.domain.aftermath import LEFT_OUT
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.outcomes import Cause, Outcome
@@ -64,7 +65,7 @@ def test_the_wait_is_counted_from_the_end() -> None:
 
 
 def test_every_cause_of_a_failure_can_be_named() -> None:
-    no_failures = {Cause.SUCCESS, Cause.STOPPED, Cause.EXPIRED}
+    no_failures = {Cause.SUCCESS, Cause.STOPPED, Cause.EXPIRED, *LEFT_OUT}
     assert set(NAMED_BY) == set(Cause) - no_failures
     assert set(NAMED_BY.values()) == set(RetryOn)
 

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import StringConstraints
+
 from jobrunner.api.context import current_farm
-from jobrunner.api.json_body import parse_object
+from jobrunner.api.native.job_spec import parse_as
+from jobrunner.api.native.list_documents import BlacklistedHost
 from jobrunner.api.native.routing import route
 from jobrunner.api.native.translate import Document
+from jobrunner.api.openapi.operation import answers
 from jobrunner.api.request_body import body
+from jobrunner.domain.specification import Specification, Text
 from jobrunner.engine.blacklist import blacklist, readmit
-from jobrunner.errors import Fault, InvalidRequest
+
+
+class HostBody(Specification):
+    """Which host: the Engine's "name:port" or the node's name, as /status/ shows it."""
+
+    host: Annotated[Text, StringConstraints(min_length=1, max_length=255)]
 
 
 @route("POST", "/docker-executor/blacklist")
+@answers(BlacklistedHost, body=HostBody)
 def blacklist_host() -> Document:
     """The host takes no new work; what it runs goes on."""
     host = _host()
@@ -19,6 +32,7 @@ def blacklist_host() -> Document:
 
 
 @route("DELETE", "/docker-executor/blacklist")
+@answers(BlacklistedHost, body=HostBody)
 def readmit_host() -> Document:
     """The host takes work again."""
     host = _host()
@@ -26,13 +40,4 @@ def readmit_host() -> Document:
 
 
 def _host() -> str:
-    document = parse_object(body())
-    faults = [Fault(key, "is not a known key; known is host") for key in document if key != "host"]
-    host = document.get("host")
-    if host is None:
-        faults.append(Fault("host", "is required"))
-    elif not isinstance(host, str) or not host:
-        faults.append(Fault("host", 'must be a string such as "name:port"'))
-    if faults:
-        raise InvalidRequest(*faults)
-    return str(host)
+    return parse_as(HostBody, body()).host

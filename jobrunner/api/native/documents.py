@@ -106,7 +106,6 @@ class PausedJob(JobReference):
     """What a pause, or its end, did."""
 
     schedule: Paused
-    pausedAt: str | None
 
 
 @_closed
@@ -203,6 +202,7 @@ class Run(TypedDict):
     image: str
     startedAt: str | None
     status: State
+    labels: dict[str, str]
     executionId: str
     attempt: int
     node: str | None
@@ -243,19 +243,6 @@ class ExecutionItem(Run):
 
 
 @_closed
-class ExecutionPage(TypedDict):
-    """A page of executions, the newest first."""
-
-    items: list[ExecutionItem]
-    page: int
-    perPage: int
-    hasNext: bool
-    hasPrev: bool
-    nextUrl: str | None
-    prevUrl: str | None
-
-
-@_closed
 class JobDocument(TypedDict):
     """A job with a page of its executions."""
 
@@ -267,6 +254,7 @@ class JobDocument(TypedDict):
     metadata: JobMetadata
     scheduled: bool
     nextTimes: list[str]
+    labels: dict[str, str]
     jobId: str
     url: str
     stoppedAt: str | None

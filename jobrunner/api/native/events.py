@@ -10,9 +10,11 @@ from flask import Response, current_app, jsonify, request
 from jobrunner.api.context import current_farm
 from jobrunner.api.held_stream import event_stream
 from jobrunner.api.native import query
+from jobrunner.api.native.parameters import AFTER, EVENT_FORMAT, EXECUTION, JOB, STATUS, TASK
 from jobrunner.api.native.routing import route
 from jobrunner.api.native.translate_events import event_page, sent_drop, sent_event, sent_place
 from jobrunner.api.native.urls import urls_for_request
+from jobrunner.api.openapi.operation import EVENT_STREAM, answers
 from jobrunner.domain.farm_events import EventFilter, FarmEvent
 from jobrunner.domain.identifiers import check_uuid
 from jobrunner.engine.event_hub import EventHub
@@ -33,6 +35,7 @@ def make_hub(farm: Farm) -> EventHub:
 
 
 @route("GET", "/events")
+@answers(EVENT_STREAM, query=(TASK, JOB, EXECUTION, STATUS, AFTER, EVENT_FORMAT), refuses=(410,))
 def show_events() -> Response:
     """Events as they come, after Last-Event-ID or ?after=; ?format=json: those that are there, as a page."""
     query.only(*NAMES)

@@ -15,38 +15,47 @@ from jobrunner.api.live.handover import followed_body, takes_chunks
 from jobrunner.api.live.web_socket import Format, WebSocketTalk
 from jobrunner.api.live.web_socket_request import accept_web_socket, opened
 from jobrunner.api.native import live_query
+from jobrunner.api.native.parameters import FOLLOWED_STREAM, FRAME_FORMAT, FROM, LAST_LINES, POSITION
 from jobrunner.api.native.query import choice
 from jobrunner.api.native.routing import EXECUTION, JOB, route
+from jobrunner.api.openapi.operation import EVENT_STREAM, HTML, NO_BODY, answers
 from jobrunner.domain.executions import Execution
 from jobrunner.engine import output_start, queries
 from jobrunner.errors import Fault, InvalidRequest
 
+START = (FOLLOWED_STREAM, FROM, LAST_LINES, POSITION)
+
 
 @route("GET", f"{JOB}/ws", is_web_socket=True)
+@answers(NO_BODY, status=101, query=(FRAME_FORMAT, *START), refuses=(403, 426))
 def follow_job_by_web_socket(task_id: str, job_id: str) -> Response:
     """The output of the job's last execution."""
     return _web_socket(_of_job(task_id, job_id), is_of_job=True)
 
 
 @route("GET", f"{EXECUTION}/ws", is_web_socket=True)
+@answers(NO_BODY, status=101, query=(FRAME_FORMAT, *START), refuses=(403, 426))
 def follow_by_web_socket(task_id: str, job_id: str, execution_id: str) -> Response:
     """The output of the execution."""
     return _web_socket(_of_execution(task_id, job_id, execution_id), is_of_job=False)
 
 
 @route("GET", f"{JOB}/sse")
+@answers(EVENT_STREAM, query=START, also={204: NO_BODY})
 def follow_job_by_events(task_id: str, job_id: str) -> Response:
     """The output of the job's last execution, as events."""
     return _events(_of_job(task_id, job_id), is_of_job=True)
 
 
 @route("GET", f"{EXECUTION}/sse")
+@answers(EVENT_STREAM, query=START, also={204: NO_BODY})
 def follow_by_events(task_id: str, job_id: str, execution_id: str) -> Response:
     """The output of the execution, as events."""
     return _events(_of_execution(task_id, job_id, execution_id), is_of_job=False)
 
 
 @route("GET", f"{JOB}/stream")
+@answers(HTML)
 def show_page_of_job(task_id: str, job_id: str) -> Response:
     """A page that follows the output of the job's last execution."""
     queries.job(current_farm(), task_id, job_id)
@@ -54,6 +63,7 @@ def show_page_of_job(task_id: str, job_id: str) -> Response:
 
 
 @route("GET", f"{EXECUTION}/stream")
+@answers(HTML)
 def show_page(task_id: str, job_id: str, execution_id: str) -> Response:
     """A page that follows the output of the execution."""
     queries.execution(current_farm(), task_id, job_id, execution_id)

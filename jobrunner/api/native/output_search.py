@@ -8,9 +8,12 @@ from flask import request
 
 from jobrunner.api.context import current_farm
 from jobrunner.api.native import query
+from jobrunner.api.native.list_documents import FoundLines
+from jobrunner.api.native.parameters import AFTER, IGNORE_CASE, LIMIT, SEARCHED, STREAM
 from jobrunner.api.native.routing import EXECUTION, JOB, route
 from jobrunner.api.native.times import iso
 from jobrunner.api.native.urls import urls_for_request, with_query
+from jobrunner.api.openapi.operation import answers
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.ports import Stream
 from jobrunner.engine import queries
@@ -25,6 +28,7 @@ Document = dict[str, object]
 
 
 @route("GET", f"{JOB}/search")
+@answers(FoundLines, query=(SEARCHED, STREAM, IGNORE_CASE, LIMIT, AFTER))
 def search_output_of_job(task_id: str, job_id: str) -> Document:
     """Lines of the output of the job's last execution."""
     farm = current_farm()
@@ -32,6 +36,7 @@ def search_output_of_job(task_id: str, job_id: str) -> Document:
 
 
 @route("GET", f"{EXECUTION}/search")
+@answers(FoundLines, query=(SEARCHED, STREAM, IGNORE_CASE, LIMIT, AFTER))
 def search_output(task_id: str, job_id: str, execution_id: str) -> Document:
     """Lines of the output of the execution that have a text in them, a page at a time."""
     return _search(queries.execution(current_farm(), task_id, job_id, execution_id))

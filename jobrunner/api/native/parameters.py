@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from jobrunner.api.native.query import LARGEST_OFFSET, LAST_PAGE, MOST_LAST_LINES
+from jobrunner.api.native.query import LARGEST_OFFSET, LAST_PAGE, MOST_LAST_LINES, MOST_LINES_TO_FOLLOW_FROM
 from jobrunner.api.openapi.operation import QueryParameter
+from jobrunner.domain.listing import JobState
 from jobrunner.domain.states import State
 
 _FLAG = {"type": "string", "enum": ["0", "1", "true", "false"]}
@@ -29,3 +30,23 @@ OFFSET = QueryParameter(
 FOLLOW = QueryParameter("follow", "1: until the execution is over.", _FLAG)
 TAIL = QueryParameter("tail", "The last so many lines.", {"type": "integer", "minimum": 0, "maximum": MOST_LAST_LINES})
 WRITTEN_SINCE = QueryParameter("since", "What was written since: ISO 8601 (2026-05-01T12:00:00Z), or UNIX seconds.")
+UNTIL = QueryParameter("until", "Only those made before: as `since`.")
+LABEL = QueryParameter("label", "Only those with this label: name, or name=value. More than once: all of them.")
+JOB_STATE = QueryParameter("state", "Only those in this state.", {"type": "string", "enum": ["", *JobState]})
+AFTER = QueryParameter("after", "Where to go on, as a nextUrl has it.")
+SEARCHED = QueryParameter(
+    "query", "The text to look for, as it is.", {"type": "string", "minLength": 1, "maxLength": 256}, True
+)
+STREAM = QueryParameter("stream", "One of them; left out: both.", {"type": "string", "enum": ["stdout", "stderr"]})
+IGNORE_CASE = QueryParameter("ignoreCase", "1: whatever its case.", _FLAG)
+LIMIT = QueryParameter("limit", "At most so many.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100})
+FOLLOWED_STREAM = QueryParameter("stream", "Which streams.", {"type": "string", "enum": ["both", "stdout", "stderr"]})
+FROM = QueryParameter("from", "Where to begin.", {"type": "string", "enum": ["start", "end"]})
+LAST_LINES = QueryParameter(
+    "tail", "With so many lines.", {"type": "integer", "minimum": 0, "maximum": MOST_LINES_TO_FOLLOW_FROM}
+)
+POSITION = QueryParameter("position", "After what came with this position.")
+FRAME_FORMAT = QueryParameter("format", "Of the frames.", {"type": "string", "enum": ["text", "json", "binary"]})
+EVENT_FORMAT = QueryParameter("format", "json: as a page.", {"type": "string", "enum": ["", "json", "sse"]})
+JOB = QueryParameter("job", "Only those of this job.")
+EXECUTION = QueryParameter("execution", "Only those of this execution.")

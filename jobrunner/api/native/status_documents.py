@@ -5,6 +5,9 @@ from __future__ import annotations
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
+from jobrunner.api.native.documents import Usage
+from jobrunner.api.openapi.faults import FaultDocument
+
 _closed = with_config(ConfigDict(extra="forbid"))
 
 
@@ -15,8 +18,10 @@ class Host(TypedDict):
     host: str
     available: bool
     blacklisted: bool
+    draining: bool
     circuit: str
     error: str | None
+    node: str
     state: str
     slots: int
     running: int
@@ -34,6 +39,7 @@ class RunningContainer(TypedDict):
     node: str | None
     startedAt: str | None
     containerId: str | None
+    usage: Usage | None
     url: str
 
 
@@ -49,7 +55,7 @@ class Containers(TypedDict):
 class Queue(TypedDict):
     """How many messages wait."""
 
-    length: int
+    length: int | None
 
 
 @_closed
@@ -111,3 +117,4 @@ class StatusDocument(TypedDict):
     jobs: JobCounts
     fastlane: Version
     version: str
+    errors: list[FaultDocument]

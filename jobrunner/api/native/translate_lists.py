@@ -37,6 +37,7 @@ def _job_item(job: Job, now: datetime, urls: Urls) -> Document:
         "executionCount": job.executions_count,
         "scheduled": is_scheduled(job, now),
         "stoppedAt": iso(job.stopped_at),
+        "pausedAt": iso(job.paused_at),
         "labels": job.spec.labels,
     }
 

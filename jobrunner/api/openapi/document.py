@@ -6,17 +6,17 @@ import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, NotRequired
+from typing import Any
 
 from flask import Flask
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaValue
-from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 from werkzeug.routing import Rule
 from werkzeug.routing.converters import AnyConverter
 
 from jobrunner import __version__
-from jobrunner.api.openapi.operation import MediaType, Operation, operation_of
+from jobrunner.api.openapi.faults import ErrorDocument
+from jobrunner.api.openapi.operation import NO_BODY, MediaType, Operation, operation_of
 from jobrunner.domain.identifiers import TASK_ID_LENGTH
 
 UUID_SCHEMA = {"type": "string", "format": "uuid"}
@@ -30,21 +30,6 @@ KEY_ID_SCHEMA = {"type": "string", "pattern": "^[0-9a-f]{12}$"}
 REFERENCE = "#/components/schemas/{model}"
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _PARAMETER = re.compile(r"<(?:[^:<>]+:)?([a-z_]+)>")
-
-
-class FaultDocument(TypedDict):
-    """What is wrong with one field of a request."""
-
-    field: str
-    reason: str
-
-
-class ErrorDocument(TypedDict):
-    """A refusal: all in one line, and field by field."""
-
-    error: str
-    errors: list[FaultDocument]
-    requestId: NotRequired[str]
 
 
 def openapi_document(app: Flask, server_url: str) -> dict[str, Any]:
@@ -104,7 +89,8 @@ class _Schemas:
     def __init__(self, operations: Sequence[Operation]) -> None:
         answered = [shape for operation in operations for shape in (operation.answer, *operation.also.values())]
         wanted: list[tuple[Any, Any]] = [(ErrorDocument, "serialization")]
-        wanted += [(shape, "serialization") for shape in answered if not isinstance(shape, MediaType)]
+        documents = [shape for shape in answered if shape is not NO_BODY and not isinstance(shape, MediaType)]
+        wanted += [(shape, "serialization") for shape in documents]
         wanted += [(operation.body, "validation") for operation in operations if operation.body is not None]
         adapters = [(shape, mode, TypeAdapter(shape)) for shape, mode in dict.fromkeys(wanted)]
         self._schemas, rest = TypeAdapter.json_schemas(adapters, by_alias=True, ref_template=REFERENCE)
@@ -167,6 +153,8 @@ def _responses(method: str, rule: Rule, operation: Operation, schemas: _Schemas)
 
 def _response(status: int, shape: Any, schemas: _Schemas) -> dict[str, Any]:
     phrase = HTTPStatus(status).phrase
+    if shape is NO_BODY:
+        return {"description": phrase}
     if isinstance(shape, MediaType):
         return {"description": phrase, "content": {shape.name: {"schema": {"type": "string"}}}}
     return {"description": phrase, "content": {"application/json": {"schema": schemas.of(shape)}}}

@@ -24,7 +24,9 @@ TEXT = MediaType("text/plain; charset=utf-8")
 HTML = MediaType("text/html; charset=utf-8")
 EVENT_STREAM = MediaType("text/event-stream; charset=utf-8")
 
-Shape = Any  # a TypedDict, or a MediaType
+NO_BODY = None
+
+Shape = Any  # a TypedDict, a MediaType, or NO_BODY
 
 
 @dataclass(frozen=True)

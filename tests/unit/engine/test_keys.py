@@ -13,6 +13,7 @@ from jobrunner.domain.api_keys import ANYBODY, Token, caller_of, new_token
 from jobrunner.domain.audit import AuditEntry, AuditQuery, new_entry_id
 from jobrunner.domain.events import Event, Unaudited
 from jobrunner.domain.key_wish import KeyWish
+from jobrunner.domain.listing import ExecutionFilter
 from jobrunner.domain.specs import JobSpec
 from jobrunner.engine import keys, queries
 from jobrunner.engine.audit import AuditTrail
@@ -163,9 +164,9 @@ def test_what_belongs_to_other_tasks_is_not_there(world: World) -> None:
             look()
     assert [task.id for task in queries.tasks(farm, 1).items] == ["ci-1"]
     assert queries.search(farm, "other", 1).items == ()
-    assert [one.id for one in queries.executions(farm, 1)[0]] == [mine.execution.id]
+    assert [one.id for one in queries.executions(farm, ExecutionFilter()).items] == [mine.execution.id]
     status = farm_status(farm)
-    assert (status.running, status.scheduled, status.scheduled_count) == ([], [], 0)
+    assert (list(status.running), status.scheduled, status.scheduled_count) == ([], [], 0)
     assert (status.tasks_count, status.jobs_count) == (1, 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -191,8 +192,7 @@ def interrupted(world: World, call: str, act: Any) -> Any:
             return getattr(self.port, name)
 
     parts = {name: Between(getattr(store, name)) for name in ("jobs", "executions")}
-    rest = {name: getattr(store, name) for name in ("tasks", "output", "nodes", "deliveries", "health")}
-    return type(farm)(farm.settings, type(store)(**parts, **rest), farm.queue, farm.triggers, farm.announce, farm.clock)
+    return replace(farm, store=replace(store, **parts))
 
 
 CALLS = ["MongoExecutions.get", "MongoJobs.get", "MongoExecutions.add", "MongoExecutions.compare_and_set"]
