@@ -21,7 +21,7 @@ from jobrunner.domain.images import ImageReference
 from jobrunner.domain.listing import ExecutionFilter, JobFilter, Position, Slice
 from jobrunner.domain.node_states import NodeState
 from jobrunner.domain.outcomes import ContainerExit
-from jobrunner.domain.placement import PLAIN, Demand, Waiting
+from jobrunner.domain.placement import PLAIN, Demand, Priority, Waiting
 from jobrunner.domain.resources import Resources
 from jobrunner.domain.states import State
 from jobrunner.domain.usage import ResourceUsage
@@ -491,8 +491,8 @@ class ExecutionQueue(Protocol):
     def free_limits(self, execution_id: str, names_of_limits: Iterable[str]) -> None:
         """Note that an execution does not run any more, and wake the nodes that may take another one."""
 
-    def length(self) -> int:
-        """How many messages wait for any node."""
+    def lengths(self) -> Mapping[tuple[str, Priority], int]:
+        """How many messages wait for any node, by the pool and the priority of their executions."""
 
     def check(self) -> None:
         """Return if Redis answers; raise QueueUnavailable, within its timeout, if not."""

@@ -7,14 +7,14 @@ lane must be looked at to find what a node may take next, and what has to wait k
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis import Redis
 from redis.client import Pipeline
 from rq import Queue
 from rq.job import Job
 
-from jobrunner.domain.placement import PLAIN, Demand
+from jobrunner.domain.placement import PLAIN, Demand, Priority
 from jobrunner.queueing import names
 
 # Puts a message in a lane, and notes in it which list that was: the lane, and when that was begun.
@@ -54,10 +54,19 @@ def open_plain_lane(connection: Redis, farm_id: str) -> None:
     connection.hsetnx(names.lanes_key(farm_id), plain.lane_key, f"0 {PLAIN.to_json()}")
 
 
-def lane_keys(connection: Redis, farm_id: str) -> list[str]:
-    """The lanes in which something waits, or waited a moment ago."""
-    known: Any = connection.hkeys(names.lanes_key(farm_id))
-    return [key.decode() for key in known]
+class KnownLane(NamedTuple):
+    """A lane in which something waits, or waited a moment ago."""
+
+    key: str
+    pool: str
+    priority: Priority
+
+
+def known_lanes(connection: Redis, farm_id: str) -> list[KnownLane]:
+    """All of them."""
+    found: Any = connection.hgetall(names.lanes_key(farm_id))
+    demands = {key.decode(): json.loads(known.split(b" ", 1)[1]) for key, known in found.items()}
+    return [KnownLane(key, demand["pool"], Priority(demand["priority"])) for key, demand in demands.items()]
 
 
 def describe_node(

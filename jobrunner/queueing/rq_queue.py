@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -12,10 +13,10 @@ from rq import Queue
 from rq.command import send_command
 from rq.job import Job
 
-from jobrunner.domain.placement import PLAIN, Demand, Waiting
+from jobrunner.domain.placement import PLAIN, Demand, Priority, Waiting
 from jobrunner.queueing import names
 from jobrunner.queueing.connection import translating_errors
-from jobrunner.queueing.lanes import Lane, lane_keys
+from jobrunner.queueing.lanes import Lane, known_lanes
 from jobrunner.queueing.living_messages import living_messages
 
 NO_TIMEOUT = -1  # deadlines are the executions' own
@@ -126,12 +127,16 @@ class RqQueue:
             pipeline.publish(names.wake_channel(self._farm_id), "")
             pipeline.execute()
 
-    def length(self) -> int:
-        """How many messages wait for any node."""
+    def lengths(self) -> dict[tuple[str, Priority], int]:
+        """How many messages wait for any node, by the pool and the priority of their executions."""
+        lengths: Counter[tuple[str, Priority]] = Counter()
         with translating_errors(), self._redis.pipeline(transaction=False) as pipeline:
-            for key in lane_keys(self._redis, self._farm_id):
-                pipeline.llen(key)
-            return sum(pipeline.execute())
+            lanes = known_lanes(self._redis, self._farm_id)
+            for lane in lanes:
+                pipeline.llen(lane.key)
+            for lane, length in zip(lanes, pipeline.execute(), strict=True):
+                lengths[lane.pool, lane.priority] += length
+        return dict(+lengths)
 
     def check(self) -> None:
         """Return if Redis answers; raise QueueUnavailable, within its timeout, if not."""

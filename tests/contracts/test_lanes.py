@@ -14,7 +14,7 @@ from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.placement import PLAIN, Demand, Limit, Priority
 from jobrunner.domain.resources import Resources
 from jobrunner.queueing import names
-from jobrunner.queueing.lanes import describe_node, lane_keys
+from jobrunner.queueing.lanes import describe_node, known_lanes
 from jobrunner.queueing.rq_queue import RqQueue
 from jobrunner.worker import take
 from jobrunner.worker.take import Taker
@@ -133,7 +133,7 @@ def test_many_that_have_to_wait_keep_nobody_back(queue: RqQueue, node: Node, red
     since = time.perf_counter()
     assert node.take() == message
     assert time.perf_counter() - since < 0.1
-    assert queue.length() == 1500
+    assert sum(queue.lengths().values()) == 1500
 
 
 # ------------------------------------------------------------------------------------------------------- priorities
@@ -253,19 +253,19 @@ def test_a_lane_is_seen_by_rq_s_tools_and_forgotten_when_it_is_empty(
     queue: RqQueue, node: Node, redis: Redis, farm_id: str
 ) -> None:
     push(queue, needs=cpu(1))
-    (key,) = lane_keys(redis, farm_id)
-    assert queue.length() == 1
-    assert [found.count for found in Queue.all(connection=redis) if found.key == key] == [1]
+    (lane,) = known_lanes(redis, farm_id)
+    assert sum(queue.lengths().values()) == 1
+    assert [found.count for found in Queue.all(connection=redis) if found.key == lane.key] == [1]
     node.take()
     assert node.take() is None
-    assert lane_keys(redis, farm_id) == []
-    assert key not in [found.key for found in Queue.all(connection=redis)]
+    assert known_lanes(redis, farm_id) == []
+    assert lane.key not in [found.key for found in Queue.all(connection=redis)]
 
 
 def test_a_withdrawn_message_leaves_its_lane(queue: RqQueue, node: Node) -> None:
     message = push(queue, needs=cpu(1))
     queue.withdraw(message)
-    assert queue.length() == 0
+    assert sum(queue.lengths().values()) == 0
     assert node.take() is None
 
 
@@ -276,3 +276,15 @@ def test_a_stamped_message_stands_in_rq_s_intermediate_queue(
     node.take()
     shared = Queue(names.shared_queue(farm_id), connection=redis)
     assert redis.lrange(shared.intermediate_queue_key, 0, -1) == [message.encode()]
+
+
+def test_what_waits_is_counted_by_pool_and_priority(queue: RqQueue, node: Node) -> None:
+    assert queue.lengths() == {}
+    for cpus in (1, 2, 3):
+        push(queue, needs=cpu(cpus))
+    push(queue, priority=Priority.HIGH)
+    push(queue, pool="gpu")
+    expected = {("default", Priority.NORMAL): 3, ("default", Priority.HIGH): 1, ("gpu", Priority.NORMAL): 1}
+    assert queue.lengths() == expected
+    node.take()  # the one that is high
+    assert queue.lengths() == {line: length for line, length in expected.items() if line[1] is Priority.NORMAL}

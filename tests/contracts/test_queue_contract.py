@@ -69,7 +69,7 @@ def test_a_message_is_an_rq_job_of_the_execution_s_id(
     job = Job.fetch(execution_id, connection=connection)
     assert (job.func_name, job.args, job.timeout) == (names.RUN_EXECUTION, (execution_id,), -1)
     assert waiting(connection, farm_id) == [execution_id]
-    assert queue.length() == 1
+    assert sum(queue.lengths().values()) == 1
 
 
 def test_a_message_for_a_node_waits_on_the_queue_of_the_node(
@@ -78,7 +78,7 @@ def test_a_message_for_a_node_waits_on_the_queue_of_the_node(
     queue.push(execution_id, node="one")
     assert waiting(connection, farm_id, "one") == [execution_id]
     assert waiting(connection, farm_id) == []
-    assert queue.length() == 0
+    assert sum(queue.lengths().values()) == 0
 
 
 def test_a_node_that_is_told_twice_has_one_message(
@@ -117,7 +117,7 @@ def test_a_message_that_is_sent_again_does_not_go_when_the_old_one_is_forgotten(
 
 def test_a_farm_sees_no_message_of_another_farm(connection: Redis, queue: RqQueue, execution_id: str) -> None:
     queue.push(execution_id)
-    assert RqQueue(connection, "another-farm").length() == 0
+    assert RqQueue(connection, "another-farm").lengths() == {}
 
 
 def test_many_are_put_in_their_lanes_in_one_round_trip(
@@ -265,7 +265,7 @@ def test_without_its_redis_everything_is_unavailable_within_the_time_limit(execu
     since = time.monotonic()
     for ask in (
         queue.check,
-        queue.length,
+        queue.lengths,
         lambda: queue.push(execution_id),
         lambda: queue.withdraw(execution_id),
         lambda: queue.has_message([execution_id]),

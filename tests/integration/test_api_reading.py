@@ -238,7 +238,7 @@ def test_the_status_of_an_idle_farm(api: ApiFarm) -> None:
     assert get(api, "/status/") == {
         "hosts": [],
         "containers": {"running": [], "hasMore": False},
-        "queues": {"jobs": {"length": 0}, "scheduled": {"length": 0, "nextScheduledAt": None}},
+        "queues": {"jobs": {"length": 0, "waiting": []}, "scheduled": {"length": 0, "nextScheduledAt": None}},
         "tasks": {"count": 0},
         "jobs": {"count": 0, "scheduled": [], "hasMore": False},
         "fastlane": {"version": __version__},
@@ -274,7 +274,7 @@ def test_the_status_shows_what_runs_and_what_waits(api: ApiFarm) -> None:
         }
     ]
     assert document["queues"] == {
-        "jobs": {"length": 1},
+        "jobs": {"length": 1, "waiting": [{"pool": "default", "priority": "normal", "length": 1}]},
         "scheduled": {"length": 2, "nextScheduledAt": due["sooner"]},
     }
     assert document["tasks"] == {"count": 4}
@@ -352,7 +352,7 @@ def test_the_status_says_what_it_cannot_tell_without_redis(api: ApiFarm) -> None
     api.queue.down = True
     document = get(api, "/status/")
     assert [fault["field"] for fault in document["errors"]] == ["redis"]
-    assert document["queues"]["jobs"] == {"length": None}
+    assert document["queues"]["jobs"] == {"length": None, "waiting": []}
     assert document["queues"]["scheduled"]["length"] == 1
     assert document["tasks"] == {"count": 1}
 

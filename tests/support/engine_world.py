@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import mongomock
 
 from jobrunner.domain.events import Event
 from jobrunner.domain.executions import Execution
-from jobrunner.domain.placement import PLAIN, Demand, Waiting
+from jobrunner.domain.placement import PLAIN, Demand, Priority, Waiting
 from jobrunner.domain.ports import Fragment, Store, Stream
 from jobrunner.domain.specs import JobSpec
 from jobrunner.engine.farm import Farm
@@ -145,9 +146,10 @@ class ListQueue:
         for name in names_of_limits:
             self.under_limit.setdefault(name, set()).discard(execution_id)
 
-    def length(self) -> int:
-        """How many messages wait on the shared queue."""
-        return sum(node is None for node, _ in self.waiting)
+    def lengths(self) -> dict[tuple[str, Priority], int]:
+        """How many messages wait on the shared queue, by pool and priority."""
+        demands = [self.demands[execution_id] for node, execution_id in self.waiting if node is None]
+        return dict(Counter((demand.pool, demand.priority) for demand in demands))
 
     def check(self) -> None:
         """Raise QueueUnavailable while it is down."""

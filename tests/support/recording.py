@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from jobrunner.domain.placement import PLAIN, Demand, Waiting
+from jobrunner.domain.placement import PLAIN, Demand, Priority, Waiting
 from jobrunner.errors import QueueUnavailable
 
 
@@ -14,6 +15,7 @@ class RecordingQueue:
 
     def __init__(self) -> None:
         self.pushed: list[str] = []
+        self.lines: dict[str, tuple[str, Priority]] = {}
         self.withdrawn: list[str] = []
         self.signalled: list[tuple[str, str]] = []
         self.down = False
@@ -31,6 +33,7 @@ class RecordingQueue:
         """Note it."""
         self.check()
         self.pushed.append(execution_id)
+        self.lines[execution_id] = demand.pool, demand.priority
         return execution_id
 
     def push_all(self, waiting: Iterable[Waiting]) -> None:
@@ -64,10 +67,10 @@ class RecordingQueue:
         for name in names_of_limits:
             self.under_limit.setdefault(name, set()).discard(execution_id)
 
-    def length(self) -> int:
-        """How many were pushed and not withdrawn."""
+    def lengths(self) -> dict[tuple[str, Priority], int]:
+        """How many were pushed and not withdrawn, by pool and priority."""
         self.check()
-        return len(set(self.pushed) - set(self.withdrawn))
+        return dict(Counter(self.lines[execution_id] for execution_id in set(self.pushed) - set(self.withdrawn)))
 
     def check(self) -> None:
         """Raise QueueUnavailable where it is down."""

@@ -7,6 +7,7 @@ from typing_extensions import TypedDict
 
 from jobrunner.api.native.documents import Usage
 from jobrunner.api.openapi.faults import FaultDocument
+from jobrunner.domain.placement import Priority
 
 _closed = with_config(ConfigDict(extra="forbid"))
 
@@ -59,6 +60,22 @@ class Queue(TypedDict):
 
 
 @_closed
+class WaitingLine(TypedDict):
+    """How many messages of one pool and priority wait."""
+
+    pool: str
+    priority: Priority
+    length: int
+
+
+@_closed
+class JobQueue(Queue):
+    """What waits for a node, by pool and priority; null and none where Redis does not answer."""
+
+    waiting: list[WaitingLine]
+
+
+@_closed
 class ScheduledQueue(Queue):
     """What waits for its time."""
 
@@ -69,7 +86,7 @@ class ScheduledQueue(Queue):
 class Queues(TypedDict):
     """What waits."""
 
-    jobs: Queue
+    jobs: JobQueue
     scheduled: ScheduledQueue
 
 
