@@ -331,6 +331,7 @@ def test_the_status_shows_each_node_and_what_is_wrong_with_it(api: ApiFarm) -> N
         "host": "a",
         "available": True,
         "blacklisted": False,
+        "draining": False,
         "circuit": "closed",
         "error": None,
         "node": "a",
@@ -345,6 +346,30 @@ def test_the_status_shows_each_node_and_what_is_wrong_with_it(api: ApiFarm) -> N
         ("c", False, "closed", "stopped", f"stopped at {iso(long_ago)}"),
         ("10.0.0.7:2376", False, "open", "up", "refused"),
     ]
+
+
+def test_a_node_that_is_drained_is_not_available(api: ApiFarm) -> None:
+    now = api.farm.clock.now()
+    api.farm.store.nodes.beat(Node("a", "m", 1, 16, 2, now, now, "20.10"))
+    for method, drains in (("post", True), ("delete", False)):
+        answer = getattr(api.client, method)("/nodes/a/drain/")
+        assert answer.status_code == 200, answer.json
+        assert (answer.json["node"]["drain"] is not None) == drains
+        (host,) = get(api, "/status/")["hosts"]
+        assert (host["available"], host["draining"]) == (not drains, drains)
+
+
+def test_what_waits_is_shown_by_pool_and_priority(api: ApiFarm) -> None:
+    for spec in ({}, {}, {"priority": "low"}, {"priority": "high"}):
+        api.post("t", **spec)
+    assert get(api, "/status/")["queues"]["jobs"] == {
+        "length": 4,
+        "waiting": [
+            {"pool": "default", "priority": "high", "length": 1},
+            {"pool": "default", "priority": "normal", "length": 2},
+            {"pool": "default", "priority": "low", "length": 1},
+        ],
+    }
 
 
 def test_the_status_says_what_it_cannot_tell_without_redis(api: ApiFarm) -> None:
