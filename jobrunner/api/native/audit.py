@@ -32,8 +32,8 @@ def list_audit() -> Document:
     chosen = {name: request.args.get(name) or None for name in FILTERS}
     wanted = AuditQuery(
         **{field: chosen[name] for name, field in FILTERS.items()},
-        since=query.since(),
-        until=query.since("until"),
+        since=query.instant("since"),
+        until=query.instant("until"),
         before=_cursor(),
     )
     entries, has_next = audit_page(farm, wanted)

@@ -97,7 +97,7 @@ def _streams(execution: Execution, begins: Mapping[Stream, int], headers: Mappin
 
 def _start() -> Start:
     """Where the caller wants to begin. Raises InvalidRequest."""
-    start = Start(query.offset(), query.tail(), query.since())
+    start = Start(query.offset(), query.tail(), query.instant("since"))
     for name, value in (("tail", start.last_lines), ("since", start.since)):
         if "offset" in request.args and value is not None:
             raise InvalidRequest(Fault("offset", f"does not go with {name}: give one of them"))
