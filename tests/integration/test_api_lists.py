@@ -200,6 +200,7 @@ def test_jobs_are_listed_by_what_they_are_to_their_schedule(api: ApiFarm) -> Non
         "executionCount": 1,
         "scheduled": False,
         "stoppedAt": None,
+        "pausedAt": None,
         "labels": {},
     }
 

@@ -24,7 +24,7 @@ class HostBody(Specification):
 
 
 @route("POST", "/docker-executor/blacklist")
-@answers(BlacklistedHost, body=HostBody)
+@answers(BlacklistedHost, body=HostBody, refuses=(404,))
 def blacklist_host() -> Document:
     """The host takes no new work; what it runs goes on."""
     host = _host()
@@ -32,7 +32,7 @@ def blacklist_host() -> Document:
 
 
 @route("DELETE", "/docker-executor/blacklist")
-@answers(BlacklistedHost, body=HostBody)
+@answers(BlacklistedHost, body=HostBody, refuses=(404,))
 def readmit_host() -> Document:
     """The host takes work again."""
     host = _host()
