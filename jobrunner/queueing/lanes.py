@@ -17,6 +17,10 @@ from rq.job import Job
 from jobrunner.domain.placement import PLAIN, Demand, Priority
 from jobrunner.queueing import names
 
+# What is noted of a limit holds for so long, unless it is noted again: what was counted and not claimed, since a worker
+# died in between, is forgotten, and blocks nobody for good. That a limit is kept nevertheless is up to the store.
+LIMIT_SECONDS = 60
+
 # Puts a message in a lane, and notes in it which list that was: the lane, and when that was begun.
 # KEYS: the lane; the lanes; the message's hash. ARGV: its id; RPUSH or LPUSH; two fields of the hash; the demand.
 _PUSH = """

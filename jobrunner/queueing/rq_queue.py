@@ -16,7 +16,7 @@ from rq.job import Job
 from jobrunner.domain.placement import PLAIN, Demand, Priority, Waiting
 from jobrunner.queueing import names
 from jobrunner.queueing.connection import translating_errors
-from jobrunner.queueing.lanes import Lane, known_lanes
+from jobrunner.queueing.lanes import LIMIT_SECONDS, Lane, known_lanes
 from jobrunner.queueing.living_messages import living_messages
 
 NO_TIMEOUT = -1  # deadlines are the executions' own
@@ -48,7 +48,7 @@ class RqQueue:
         with translating_errors(), self._redis.pipeline() as pipeline:
             pipeline.multi()
             if node is None:
-                self._put(pipeline, Lane(self._farm_id, demand, self._redis), waiting, at_front=at_front)
+                self._put_in_lane(pipeline, waiting, at_front=at_front)
             else:
                 queue = Queue(names.node_queue(self._farm_id, node), connection=self._redis)
                 pipeline.lrem(queue.key, 0, execution_id)  # a node may be told again what it has been told
@@ -61,10 +61,16 @@ class RqQueue:
     def push_all(self, waiting: Iterable[Waiting]) -> None:
         """Put a message for each in its lane, all in one transaction and one round trip."""
         with translating_errors(), self._redis.pipeline() as pipeline:
+            pipeline.multi()
             for one in waiting:
-                self._put(pipeline, Lane(self._farm_id, one.demand, self._redis), one)
+                self._put_in_lane(pipeline, one)
             pipeline.publish(names.wake_channel(self._farm_id), "")
             pipeline.execute()
+
+    def _put_in_lane(self, pipeline: Pipeline, waiting: Waiting, *, at_front: bool = False) -> None:
+        for limit in waiting.demand.limits:  # it may have been counted for a worker that died before it claimed it
+            pipeline.srem(names.limit_prefix(self._farm_id) + limit.name, waiting.execution_id)
+        self._put(pipeline, Lane(self._farm_id, waiting.demand, self._redis), waiting, at_front=at_front)
 
     def _put(self, pipeline: Pipeline, queue: Queue, waiting: Waiting, *, at_front: bool = False) -> None:
         job = queue.enqueue_call(
@@ -117,6 +123,7 @@ class RqQueue:
             pipeline.delete(key)
             if running:
                 pipeline.sadd(key, *running)
+                pipeline.expire(key, LIMIT_SECONDS)
             pipeline.execute()
 
     def free_limits(self, execution_id: str, names_of_limits: Iterable[str]) -> None:

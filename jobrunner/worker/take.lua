@@ -2,13 +2,14 @@
 -- KEYS: the queue of the node itself, its intermediate queue; the farm's intermediate queue; the lanes; RQ's queues.
 -- ARGV: the prefix of a message's hash; the names of its fields taken_by, taken_at, needs and waiting_since; the taker;
 --       the prefixes of the keys of limits and of held room; the node (JSON); what is free on it; what it has in all;
---       whether it takes from the lanes (1); for how many seconds room is held once it is asked for.
+--       whether it takes from the lanes (1); for how many seconds room is held once it is asked for,
+--       and what is noted of a limit holds.
 -- Returns the message's id, and what its execution needs; or false.
 local own, own_intermediate, intermediate, lanes_key, queues_key = unpack(KEYS)
 local hash_prefix, taken_by, taken_at, needs_field, since_field, taker = unpack(ARGV, 1, 6)
 local limit_prefix, room_prefix = ARGV[7], ARGV[8]
 local node = cjson.decode(ARGV[9])
-local hold_seconds = ARGV[13]
+local hold_seconds, limit_seconds = ARGV[13], ARGV[14]
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local drops = 1000
@@ -111,6 +112,7 @@ for _, candidate in ipairs(candidates()) do
     if fits(needs, room) then
       for _, limit in ipairs(candidate.demand.limits) do
         redis.call('SADD', limit_prefix .. limit[1], candidate.id)
+        redis.call('EXPIRE', limit_prefix .. limit[1], limit_seconds)
       end
       redis.call('DEL', room_prefix .. candidate.id)
       return take(candidate.list, intermediate, candidate.id)

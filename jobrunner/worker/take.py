@@ -18,6 +18,7 @@ from rq.job import Job
 
 from jobrunner.domain.resources import ONE_SLOT, Resources
 from jobrunner.queueing import names
+from jobrunner.queueing.lanes import LIMIT_SECONDS
 
 ROOM_SECONDS = 10  # a node that is told to take nothing more, or dies, holds room no longer than this
 
@@ -48,7 +49,7 @@ class Taker:
 
         Messages for this very node are taken whatever is free: it holds their executions. Not `is_open`: only those.
         """
-        rest = [free.to_text(), capacity.to_text(), int(is_open), ROOM_SECONDS]
+        rest = [free.to_text(), capacity.to_text(), int(is_open), ROOM_SECONDS, LIMIT_SECONDS]
         taken = self._script(keys=self._keys, args=[*self._arguments, *rest])
         if not taken:
             return None

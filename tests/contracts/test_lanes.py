@@ -11,10 +11,10 @@ from redis import Redis
 from rq import Queue
 
 from jobrunner.domain.identifiers import new_id
-from jobrunner.domain.placement import PLAIN, Demand, Limit, Priority
+from jobrunner.domain.placement import PLAIN, Demand, Limit, Priority, Waiting
 from jobrunner.domain.resources import Resources
 from jobrunner.queueing import names
-from jobrunner.queueing.lanes import describe_node, known_lanes
+from jobrunner.queueing.lanes import LIMIT_SECONDS, describe_node, known_lanes
 from jobrunner.queueing.rq_queue import RqQueue
 from jobrunner.worker import take
 from jobrunner.worker.take import Taker
@@ -288,3 +288,29 @@ def test_what_waits_is_counted_by_pool_and_priority(queue: RqQueue, node: Node) 
     assert queue.lengths() == expected
     node.take()  # the one that is high
     assert queue.lengths() == {line: length for line, length in expected.items() if line[1] is Priority.NORMAL}
+
+
+def test_what_was_counted_for_a_worker_that_died_blocks_nobody_once_it_is_sent_again(
+    queue: RqQueue, node: Node
+) -> None:
+    demand = Demand(limits=(Limit("task:t", 1),))
+    first, second = queue.push(new_id(), demand), queue.push(new_id(), demand)
+    assert node.take() == first  # and it is killed before it claims it
+    assert node.take() is None
+    queue.push_all([Waiting(first, demand)])
+    assert node.take() == second
+    assert node.take() is None
+    queue.free_limits(second, ["task:t"])
+    assert node.take() == first
+
+
+def test_what_is_noted_of_a_limit_does_not_hold_for_good(
+    queue: RqQueue, node: Node, redis: Redis, farm_id: str
+) -> None:
+    """Nobody frees what was counted, not claimed, and stopped since."""
+    key = names.limit_prefix(farm_id) + "task:t"
+    queue.push(new_id(), Demand(limits=(Limit("task:t", 1),)))
+    node.take()
+    assert 0 < redis.ttl(key) <= LIMIT_SECONDS
+    queue.note_limit("task:t", [new_id()])
+    assert 0 < redis.ttl(key) <= LIMIT_SECONDS
