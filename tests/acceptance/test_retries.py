@@ -26,9 +26,8 @@ def job_of(farm: Farm, accepted: dict[str, Any]) -> dict[str, Any]:
 
 
 def attempts(farm: Farm, accepted: dict[str, Any]) -> list[dict[str, Any]]:
-    """All executions of a job, the oldest first."""
-    found: list[dict[str, Any]] = job_of(farm, accepted)["executions"]
-    return found[::-1]
+    """All executions of a job, the first attempt first. (A job shows what waits for its time last.)"""
+    return sorted(job_of(farm, accepted)["executions"], key=lambda execution: execution["attempt"])
 
 
 def ended(farm: Farm, accepted: dict[str, Any], count: int, seconds: float = 30) -> list[dict[str, Any]]:
