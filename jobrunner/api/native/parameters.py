@@ -7,7 +7,7 @@ from jobrunner.api.openapi.operation import QueryParameter
 from jobrunner.domain.listing import JobState
 from jobrunner.domain.states import State
 
-_FLAG = {"type": "string", "enum": ["0", "1", "true", "false"]}
+_FLAG = {"type": "string", "enum": ["", "0", "1", "true", "false"]}
 
 PAGE = QueryParameter(
     "page", "The page, counted from 1.", {"type": "integer", "minimum": 1, "maximum": LAST_PAGE, "default": 1}
