@@ -210,7 +210,7 @@ def test_no_more_listen_than_may(mongodb_url: str) -> None:
             refused = api.client.get("/events/")
             assert refused.status_code == 503
             assert refused.headers["Retry-After"]
-            assert set(faults_of(refused)) == {"events"}
+            assert set(faults_of(refused)) == {"api"}
             assert api.client.get("/events/?format=json").status_code == 200
         with listening(api):
             pass

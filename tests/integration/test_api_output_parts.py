@@ -77,19 +77,6 @@ def test_what_was_written_since_an_instant_is_shown(api: ApiFarm) -> None:
     assert api.client.get(f"{url}/stdout/?since=1").data == b"one two three"
 
 
-def test_who_follows_the_last_lines_gets_those_and_what_is_written_then(api: ApiFarm) -> None:
-    posted = api.post("t")
-    execution_id = posted["executionId"]
-    api.advance(execution_id, State.PULLING, State.RUNNING)
-    api.write(execution_id, b"one\ntwo\n")
-    answer = api.client.get(f"{posted['executionUrl']}/stdout/?follow=1&tail=1", buffered=False)
-    pieces = iter(answer.iter_encoded())
-    assert next(filter(None, pieces)) == b"two\n"
-    api.write(execution_id, b"three\n")
-    api.advance(execution_id, State.DONE, exit_code=0)
-    assert b"".join(pieces) == b"three\n"
-
-
 @pytest.mark.parametrize(
     ("query", "field"),
     [

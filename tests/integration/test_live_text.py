@@ -32,6 +32,18 @@ def test_who_follows_both_streams_gets_stdout_and_then_stderr(server: Server) ->
         assert b"".join(pieces) == b"two\n-=-\nerror"
 
 
+def test_who_follows_the_last_lines_gets_those_and_what_is_written_then(server: Server) -> None:
+    posted = server.running_job()
+    execution_id, url = posted["executionId"], posted["executionUrl"]
+    server.node.write(execution_id, b"one\ntwo\n")
+    with requests.get(f"{url}/stdout/?follow=1&tail=1", stream=True, timeout=PATIENCE_SECONDS) as answer:
+        pieces = answer.iter_content(None)
+        assert next(pieces) == b"two\n"
+        server.node.write(execution_id, b"three\n")
+        server.node.advance(execution_id, State.DONE, exit_code=0)
+        assert b"".join(pieces) == b"three\n"
+
+
 def test_who_follows_an_ended_execution_gets_it_whole_at_once(server: Server) -> None:
     posted = server.running_job()
     chunks = [os.urandom(50_000) for _ in range(50)]  # more than is fetched at a time

@@ -7,6 +7,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+import psutil
+
 from jobrunner.cli.local.embedded import mongodb_program, mongodb_url
 from jobrunner.cli.local.programs import NotReady
 from tests.support.farm import free_port, wait_until
@@ -42,6 +44,8 @@ class OwnMongod:
         """Have it hang."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        frozen = psutil.Process(self._process.pid)
+        wait_until(lambda: frozen.status() == psutil.STATUS_STOPPED, 5, "it has stopped")
 
     def thaw(self) -> None:
         """Have it go on."""

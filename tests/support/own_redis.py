@@ -6,6 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import psutil
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -41,6 +42,8 @@ class OwnRedis:
         """Have it hang: connections are made, and nothing is answered."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        frozen = psutil.Process(self._process.pid)
+        wait_until(lambda: frozen.status() == psutil.STATUS_STOPPED, 5, "it has stopped")
 
     def thaw(self) -> None:
         """Have it go on."""

@@ -26,6 +26,8 @@ SOCKET = "gunicorn.socket"
 class HandedOver(Response):
     """An answer whose head is sent, and whose body is made, by the live server."""
 
+    is_streamed = True  # so nothing compresses it
+
     def __init__(self, talk: Talk, status: HTTPStatus, headers: Mapping[str, str]) -> None:
         """Raises Busy, Ending where nobody can be taken in, and a 501 below any other web server."""
         super().__init__(status=status, headers=dict(headers))
