@@ -25,6 +25,9 @@ LIMIT_SECONDS = 60
 # KEYS: the lane; the lanes; the message's hash. ARGV: its id; RPUSH or LPUSH; two fields of the hash; the demand.
 _PUSH = """
 local known = redis.call('HGET', KEYS[2], KEYS[1])
+if not known then
+  redis.call('DEL', KEYS[1]) -- a list that nobody knows of: all that is in it is held for lost, and comes again
+end
 if not known or redis.call('EXISTS', KEYS[1]) == 0 then
   local time = redis.call('TIME')
   known = time[1] .. '.' .. time[2] .. ' ' .. ARGV[5]

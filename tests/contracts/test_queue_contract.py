@@ -225,6 +225,7 @@ def test_messages_in_a_lane_that_nobody_knows_of_any_more_are_not_there(
     assert queue.has_message([execution_id]) == {execution_id: False}
     queue.push(execution_id)
     assert queue.has_message([execution_id]) == {execution_id: True}
+    assert waiting(connection, farm_id) == [execution_id]
     assert Worker(connection, farm_id).take() == execution_id
 
 
