@@ -28,6 +28,7 @@ from pydantic import (
 )
 
 from jobrunner.errors import SettingsError
+from jobrunner.rules import PoolRule, TaskLimit, from_text, labels_from_text
 
 CONFIG_FILE_VARIABLE = "JOBRUNNER_CONFIG"
 CLIENT_VARIABLES = ("JOBRUNNER_URL", "JOBRUNNER_API_KEY")  # of `jobrunner run` and the like: no settings of a farm
@@ -136,6 +137,19 @@ class Settings(BaseModel):
     output_retention_days: Days = 30.0
     redacted_names: tuple[str, ...] = ("password", "key", "secret", "client_id", "token")
 
+    # Nodes and pools
+    node_address: str | None = Field(None, max_length=255)
+    node_pools: tuple[Name, ...] = ("default",)
+    node_labels: Mapping[Name, str] | None = None
+    node_cpus: float | None = Field(None, gt=0, le=4096)
+    node_memory_bytes: int | None = Field(None, ge=1, le=2**50)
+    node_gpus: int | None = Field(None, ge=0, le=1024)
+    node_storage_bytes: int | None = Field(None, ge=0, le=2**60)
+    pools: tuple[PoolRule, ...] = ()
+    task_limits: tuple[TaskLimit, ...] = ()
+    priority_step_seconds: Seconds = 300.0
+    room_wait_seconds: Seconds = 30.0
+
     # Notifications
     delivery_retries: int = Field(5, ge=0, le=20)
     delivery_first_delay_seconds: Seconds = 5.0
@@ -174,12 +188,16 @@ class Settings(BaseModel):
         "api_allowed_hosts",
         "api_cors_origins",
         "api_trusted_proxies",
+        "node_pools",
         mode="before",
     )
     @classmethod
     def _split_names(cls, value: Any) -> Any:
         """Take `a, b, c`, as a line of a file or an environment variable has it."""
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    _read_rules = field_validator("pools", "task_limits", mode="before")(from_text)
+    _read_labels = field_validator("node_labels", mode="before")(labels_from_text)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Settings:

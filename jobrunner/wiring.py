@@ -28,6 +28,7 @@ from jobrunner.store.events import MongoEvents
 from jobrunner.store.executions import MongoExecutions
 from jobrunner.store.farm import farm_id
 from jobrunner.store.jobs import MongoJobs
+from jobrunner.store.limits import MongoLimits
 from jobrunner.store.nodes import MongoNodes
 from jobrunner.store.output import MongoOutput
 from jobrunner.store.schema import bring_up_to_date
@@ -92,5 +93,6 @@ def mongo_store() -> Store:
         audit=MongoAudit(),
         events=MongoEvents(),
         blacklist=MongoBlacklist(),
+        limits=MongoLimits(),
         health=mongo_connection.MongoHealth(),
     )

@@ -64,6 +64,8 @@ RIGHTS: dict[str, Right] = {
     "native.stop_execution": Right(Role.SUBMIT, "execution.stop"),
     "native.redeliver_now": Right(Role.SUBMIT, "delivery.redeliver"),
     # administering
+    "native.drain_node": Right(Role.ADMIN, "node.drain"),
+    "native.undrain_node": Right(Role.ADMIN, "node.undrain"),
     "native.blacklist_host": Right(Role.ADMIN, "node.blacklist"),
     "native.readmit_host": Right(Role.ADMIN, "node.readmit"),
     "native.create_api_key": Right(Role.ADMIN, "key.create"),

@@ -90,6 +90,7 @@ class Node:
     running: int
     seen_at: datetime | None
     engine_version: str
+    is_draining: bool = False
     document: Document = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -103,6 +104,7 @@ class Node:
             running=document["running"],
             seen_at=_instant(document.get("seenAt")),
             engine_version=document.get("engineVersion") or "",
+            is_draining=document.get("drain") is not None,
             document=document,
         )
 

@@ -170,6 +170,15 @@ class Client:
         """The nodes of the farm."""
         return self._items("/nodes/", Node.from_json, {})
 
+    def drain(self, node: str, deadline_seconds: float | None = None) -> None:
+        """Have a node take nothing new, and end what still runs there after `deadline_seconds`."""
+        body = {} if deadline_seconds is None else {"deadlineSeconds": deadline_seconds}
+        self._json("POST", f"/nodes/{quote(node, safe='')}/drain/", json=body)
+
+    def undrain(self, node: str) -> None:
+        """Have a node take work again."""
+        self._json("DELETE", f"/nodes/{quote(node, safe='')}/drain/")
+
     def create_key(self, wish: Mapping[str, Any]) -> ApiKey:
         """Make an API key (a body of POST /api-keys/, as the API documents it): the only answer that shows it."""
         return self._value(ApiKey.from_json, self._json("POST", "/api-keys/", json=dict(wish)))

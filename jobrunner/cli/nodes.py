@@ -11,6 +11,7 @@ from jobrunner.cli.answers import Node
 from jobrunner.cli.client import Client
 from jobrunner.cli.options import with_client
 from jobrunner.cli.terminal import age, show_table
+from jobrunner.domain.schedules import parse_duration
 
 
 @click.group(invoke_without_command=True)
@@ -41,6 +42,38 @@ def list_nodes(client: Client) -> None:
     show_table(("NODE", "MACHINE", "STATE", "RUNNING", "SEEN", "ENGINE"), list(map(_row, client.nodes())))
 
 
+@worker.command(name="drain")
+@click.argument("node")
+@click.option(
+    "--deadline",
+    metavar="TIME",
+    callback=lambda ctx, option, text: _seconds(text),
+    help="End what still runs after this time (30m, 1h30m), as lost; it is tried again where its job allows.",
+)
+@with_client()
+def drain_node(client: Client, node: str, deadline: float | None) -> None:
+    """Have a node take nothing new, so that it becomes empty."""
+    client.drain(node, deadline)
+    click.echo(f"{node} takes nothing new")
+
+
+@worker.command(name="undrain")
+@click.argument("node")
+@with_client()
+def undrain_node(client: Client, node: str) -> None:
+    """Have a drained node take work again."""
+    client.undrain(node)
+    click.echo(f"{node} takes work again")
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return None if text is None else parse_duration(text).total_seconds()
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 def _row(node: Node) -> tuple[str, ...]:
     running = f"{node.running}/{node.slots}"
-    return (node.name, node.machine, node.state, running, age(node.seen_at), node.engine_version or "-")
+    state = f"{node.state}, draining" if node.is_draining else node.state
+    return (node.name, node.machine, state, running, age(node.seen_at), node.engine_version or "-")

@@ -10,6 +10,8 @@ from typing import Generic, TypeVar
 from jobrunner.domain.deliveries import OwedDelivery
 from jobrunner.domain.engine_circuit import Circuit
 from jobrunner.domain.outcomes import Cause
+from jobrunner.domain.placement import DEFAULT_POOL
+from jobrunner.domain.resources import NOTHING, Resources
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 from jobrunner.domain.usage import ResourceUsage
@@ -60,6 +62,7 @@ class Execution:
     `prune_at`: when it is to be looked at whether its job wants it, or its output, kept any longer.
     `revision` is that of the job when it was made. `tick_at`: the instant of the job's cron that it stands for.
     `fired_at`: when the scheduler came to it, if it did not start then. `held`: its job was paused before its time.
+    `gpu_ids`: which gpus of its node it has. `limits`: the names of those that it is counted under.
     """
 
     id: str
@@ -95,6 +98,8 @@ class Execution:
     owed_deliveries: tuple[OwedDelivery, ...] = ()
     caller_address: str | None = None
     api_key_id: str | None = None  # on whose account it runs
+    gpu_ids: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
     times: Mapping[State, datetime] = field(default_factory=dict)
     output_deleted_at: datetime | None = None
     prune_at: datetime | None = None
@@ -123,10 +128,21 @@ class EndedExecution:
 
 
 @dataclass(frozen=True)
+class Drain:
+    """The order that a node takes nothing new. What still runs there at the deadline (None: never) is ended."""
+
+    requested_at: datetime
+    deadline: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Node:
     """A machine with a container engine, and the worker that speaks for it.
 
     `engine_address` is the Engine's "name:port"; empty where it has no port. `engine_error`: why it does not answer.
+    `address` is that of the machine on which the containers run.
+    `total` is what the machine has, `capacity` what jobs may use of it, `reserved` what they use. `limits_storage`: its
+    Engine can limit the disk that a container fills. `drain` is an order to it, and not told by its beats.
     """
 
     name: str
@@ -141,6 +157,20 @@ class Node:
     engine_address: str = ""
     circuit: str = Circuit.CLOSED
     engine_error: str = ""
+    address: str = ""
+    pools: tuple[str, ...] = (DEFAULT_POOL,)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    total: Resources = NOTHING
+    capacity: Resources = NOTHING
+    reserved: Resources = NOTHING
+    gpu_names: tuple[str, ...] = ()
+    limits_storage: bool = False
+    drain: Drain | None = None
+
+    @property
+    def free(self) -> Resources:
+        """What of its capacity is not reserved."""
+        return self.capacity - self.reserved
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ class Cause(StrEnum):
     OVERLAPPED = "overlapped"
     PAUSED = "paused"
     NODE_LOST = "node_lost"
+    NODE_DRAINED = "node_drained"
     CONTAINER_VANISHED = "container_vanished"
     IMAGE_NOT_FOUND = "image_not_found"
     IMAGE_PULL_FAILED = "image_pull_failed"
@@ -69,14 +70,21 @@ class Outcome:
     usage: ResourceUsage | None = None
 
 
-def judge_exit(ended: ContainerExit, *, stopped: bool, timed_out: bool, timeout_seconds: float) -> Outcome:
-    """The outcome of a container that ended, by itself or because we ended it (`stopped`, `timed_out`)."""
+DRAINED = "its node was drained, and it did not end before the deadline of that"
+
+
+def judge_exit(
+    ended: ContainerExit, *, stopped: bool, timed_out: bool, timeout_seconds: float, drained: bool = False
+) -> Outcome:
+    """The outcome of a container that ended, by itself or because we ended it (`stopped`, `timed_out`, `drained`)."""
     state, cause, reason = State.FAILED, Cause.EXIT_CODE, f"exited with code {ended.exit_code}"
     died_of = _signal_name(ended.exit_code)
     if timed_out:
         state, cause, reason = State.TIMEDOUT, Cause.TIMEOUT, f"ran longer than its timeout of {timeout_seconds:g} s"
     elif stopped:
         state, cause, reason = State.STOPPED, Cause.STOPPED, "stopped on request"
+    elif drained:
+        state, cause, reason = State.LOST, Cause.NODE_DRAINED, DRAINED
     elif ended.exit_code == 0:
         # The Engine reports OOMKilled also when only a child was killed: the command itself succeeded.
         state, cause, reason = State.DONE, Cause.SUCCESS, ""
@@ -117,6 +125,11 @@ def judge_error(error: ContainerError) -> Outcome:
 def stopped_before_start() -> Outcome:
     """The outcome of an execution that was stopped before a container of it started."""
     return Outcome(State.STOPPED, Cause.STOPPED, "stopped on request, before it started")
+
+
+def drained_before_start() -> Outcome:
+    """The outcome of an execution whose container had not started when its node was to be empty."""
+    return Outcome(State.LOST, Cause.NODE_DRAINED, DRAINED)
 
 
 def timed_out_before_start(timeout_seconds: float) -> Outcome:

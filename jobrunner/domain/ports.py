@@ -15,12 +15,14 @@ from jobrunner.domain.api_keys import ApiKey
 from jobrunner.domain.audit import AuditEntry, AuditQuery
 from jobrunner.domain.deliveries import Delivery, DeliveryAttempt, DeliveryState
 from jobrunner.domain.engine_circuit import Circuit
-from jobrunner.domain.executions import EndedExecution, Execution, Job, Node, Page, Task
+from jobrunner.domain.executions import Drain, EndedExecution, Execution, Job, Node, Page, Task
 from jobrunner.domain.farm_events import FarmEvent
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.listing import ExecutionFilter, JobFilter, Position, Slice
 from jobrunner.domain.node_states import NodeState
 from jobrunner.domain.outcomes import ContainerExit
+from jobrunner.domain.placement import PLAIN, Demand, Priority, Waiting
+from jobrunner.domain.resources import Resources
 from jobrunner.domain.states import State
 from jobrunner.domain.usage import ResourceUsage
 
@@ -313,6 +315,22 @@ class DeliveryStore(Protocol):
         """Delete all deliveries of an execution."""
 
 
+class LimitStore(Protocol):
+    """Which executions are counted under which limit."""
+
+    def hold(self, name: str, execution_id: str, most: int) -> bool:
+        """Have an execution counted under a limit, once, if not `most` others are; whether it is."""
+
+    def free(self, name: str, execution_id: str) -> None:
+        """Have an execution not counted any more."""
+
+    def holders(self, name: str) -> list[str]:
+        """The executions that are counted under a limit."""
+
+    def all(self) -> Mapping[str, list[str]]:
+        """All limits under which something is counted, with their executions."""
+
+
 class NodeStore(Protocol):
     """Nodes, and when they were last heard of."""
 
@@ -324,6 +342,12 @@ class NodeStore(Protocol):
 
     def all(self) -> list[Node]:
         """All nodes, by name."""
+
+    def set_drain(self, name: str, drain: Drain | None) -> None:
+        """Order a node to take nothing new, or end that order. It holds whatever the node's worker does meanwhile."""
+
+    def drain_of(self, name: str) -> Drain | None:
+        """The order that a node is under."""
 
     def silent_since(self, instant: datetime) -> list[str]:
         """The names of the nodes that were last heard of before an instant."""
@@ -418,6 +442,7 @@ class Store:
     audit: AuditStore
     events: EventSource
     blacklist: Blacklist
+    limits: LimitStore
     health: Health
 
 
@@ -434,11 +459,22 @@ class Health(Protocol):
 class ExecutionQueue(Protocol):
     """The queue of execution ids to the nodes (RQ)."""
 
-    def push(self, execution_id: str, *, node: str | None = None) -> str:
-        """Put a message for the execution on the shared queue, or on that of one node; returns the message's id."""
+    def push(
+        self,
+        execution_id: str,
+        demand: Demand = PLAIN,
+        *,
+        waiting_since: datetime | None = None,
+        node: str | None = None,
+        at_front: bool = False,
+    ) -> str:
+        """Put a message for the execution where it waits for a node, or on the queue of one; returns the message's id.
 
-    def push_all(self, execution_ids: Iterable[str]) -> None:
-        """Put a message for each of these executions on the shared queue, in one step."""
+        `waiting_since` (now, if None) decides who goes first; `at_front`: before others of the same demand.
+        """
+
+    def push_all(self, waiting: Iterable[Waiting]) -> None:
+        """Put a message for each of these executions where those of its demand wait for a node, all in one step."""
 
     def withdraw(self, execution_id: str) -> None:
         """Take back the message of an execution that is not to run, if it is still waiting."""
@@ -449,8 +485,14 @@ class ExecutionQueue(Protocol):
     def signal_stop(self, execution_id: str, node: str) -> None:
         """Tell the node's worker that the execution is to stop. Best effort: the wish itself is in the store."""
 
-    def length(self) -> int:
-        """How many messages wait on the shared queue."""
+    def note_limit(self, name: str, execution_ids: Iterable[str]) -> None:
+        """Note which executions run under a limit, so that no more are taken than may. A hint: the store decides."""
+
+    def free_limits(self, execution_id: str, names_of_limits: Iterable[str]) -> None:
+        """Note that an execution does not run any more, and wake the nodes that may take another one."""
+
+    def lengths(self) -> Mapping[tuple[str, Priority], int]:
+        """How many messages wait for any node, by the pool and the priority of their executions."""
 
     def check(self) -> None:
         """Return if Redis answers; raise QueueUnavailable, within its timeout, if not."""
@@ -537,6 +579,15 @@ class Container:
     ended: ContainerExit | None = None
 
 
+@dataclass(frozen=True)
+class Machine:
+    """What the machine of a container engine has (its slots are the worker's business). 0: not known."""
+
+    total: Resources
+    gpu_names: tuple[str, ...] = ()
+    limits_storage: bool = False
+
+
 class OutputReader(Protocol):
     """A live connection to the output of one container."""
 
@@ -605,6 +656,9 @@ class Executor(Protocol):
 
     def containers(self) -> list[Container]:
         """All containers of this farm on this Engine, running or not. Never those of another farm."""
+
+    def machine(self) -> Machine:
+        """What the Engine's machine has."""
 
     def check(self) -> str:
         """The Engine's version; raises EngineUnavailable, within its timeout, if it does not answer."""

@@ -68,6 +68,7 @@ NAMED_BY: dict[Cause, RetryOn] = {
     Cause.KILLED: RetryOn.KILLED,
     Cause.TIMEOUT: RetryOn.TIMEOUT,
     Cause.NODE_LOST: RetryOn.LOST,
+    Cause.NODE_DRAINED: RetryOn.LOST,
     Cause.CONTAINER_VANISHED: RetryOn.LOST,
     Cause.IMAGE_PULL_FAILED: RetryOn.IMAGE_PULL,
     Cause.IMAGE_NOT_FOUND: RetryOn.IMAGE_NOT_FOUND,

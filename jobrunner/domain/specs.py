@@ -28,6 +28,8 @@ from jobrunner.domain.hooks import Moment, Notify, Secret, Webhook, Webhooks
 from jobrunner.domain.images import PullPolicy, parse_image
 from jobrunner.domain.labels import Labels
 from jobrunner.domain.misfire import Misfire
+from jobrunner.domain.placement import Concurrency, Placement, Priority
+from jobrunner.domain.resources import ResourceRequest
 from jobrunner.domain.retention import Retention
 from jobrunner.domain.retry import RetryPolicy
 from jobrunner.domain.schedules import check_cron, check_timezone, parse_duration, parse_instant
@@ -147,6 +149,10 @@ class JobSpec(Specification):
         dict[Annotated[str, AfterValidator(_host_name)], Annotated[Text, AfterValidator(_address)]],
         Field(max_length=100),
     ] = Field(default_factory=dict, alias="additionalDNSEntries")
+    resources: ResourceRequest = ResourceRequest()
+    placement: Placement = Placement()
+    priority: Priority = Priority.NORMAL
+    concurrency: Concurrency | None = None
     webhooks: Webhooks = Webhooks()
     webhook: Webhook | None = None  # short for one of webhooks.finishes
     webhook_secret: Secret | None = Field(None, repr=False)

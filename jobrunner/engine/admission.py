@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from jobrunner.domain.api_keys import Limits
+from jobrunner.domain.resources import MILLIS
 from jobrunner.domain.specs import JobSpec
 from jobrunner.engine.farm import Farm
 from jobrunner.errors import Fault, Forbidden, InvalidRequest, NotFound, TooManyRequests
@@ -44,10 +45,9 @@ def _check_image(limits: Limits, spec: JobSpec) -> None:
 
 
 def _check_resources(limits: Limits, spec: JobSpec) -> None:
-    needs = getattr(getattr(spec, "resources", None), "needs", None)
-    cpus, memory_bytes = (needs.cpu_millis / 1000, needs.memory_bytes) if needs is not None else (0, 0)
-    _check_amount("resources.cpu", cpus, limits.most_cpus, "")
-    _check_amount("resources.memory", memory_bytes, limits.most_memory_bytes, " bytes")
+    needs = spec.resources.needs
+    _check_amount("resources.cpu", needs.cpu_millis / MILLIS, limits.most_cpus, "")
+    _check_amount("resources.memory", needs.memory_bytes, limits.most_memory_bytes, " bytes")
 
 
 def _check_amount(field: str, needed: float, most: float | None, unit: str) -> None:

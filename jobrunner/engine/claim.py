@@ -14,6 +14,7 @@ from jobrunner.domain.states import ON_A_NODE, State
 from jobrunner.engine.capture import Capture
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.finish import close
+from jobrunner.engine.limits import hold_limits
 from jobrunner.engine.move import move
 from jobrunner.engine.node import Run, ThisNode
 from jobrunner.engine.run_end import RunEnd
@@ -30,7 +31,10 @@ def claim(node: ThisNode, run: Run) -> RunEnd | None:
         if refusal is not None:
             close(farm, execution, refusal)
             return RunEnd.CLOSED
-        run.execution = _claim_new(node, execution)
+        limits = hold_limits(farm, execution)
+        if limits is None:
+            return RunEnd.HAS_TO_WAIT
+        run.execution = _claim_new(node, execution, limits)
     elif execution.state in ON_A_NODE and execution.node == node.name:
         run.execution = _adopt(node, execution)
         run.look_first = True
@@ -50,7 +54,7 @@ def refuse(farm: Farm, execution: Execution) -> Outcome | None:
     return None
 
 
-def _claim_new(node: ThisNode, execution: Execution) -> Execution | None:
+def _claim_new(node: ThisNode, execution: Execution, limits: tuple[str, ...]) -> Execution | None:
     return move(
         node.farm,
         execution,
@@ -59,6 +63,8 @@ def _claim_new(node: ThisNode, execution: Execution) -> Execution | None:
         node=node.name,
         engine_host=node.executor.host,
         engine_port=node.executor.port,
+        gpu_ids=node.reservations.gpus_of(execution.id),
+        limits=limits,
     )
 
 

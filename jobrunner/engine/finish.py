@@ -12,6 +12,7 @@ from jobrunner.domain.outcomes import Outcome
 from jobrunner.domain.retry import retry_due_at, wants_retry
 from jobrunner.domain.states import State
 from jobrunner.engine.farm import Farm
+from jobrunner.engine.limits import free_limits
 from jobrunner.engine.move import move
 from jobrunner.engine.notify import and_owed, notify_if_possible
 from jobrunner.engine.send import set_alarm
@@ -45,6 +46,7 @@ def close(farm: Farm, execution: Execution, outcome: Outcome) -> Execution | Non
         **({"prune_at": look_at} if look_at else {}),
     )
     if closed is not None:
+        free_limits(farm, closed)
         notify_if_possible(farm, closed)
     if closed is not None and closed.owes_retry:
         make_retry(farm, closed)

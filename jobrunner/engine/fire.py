@@ -74,7 +74,7 @@ def _make_following(farm: Farm, job: Job, tick: Execution) -> Outcome | None:
 def _enqueue(farm: Farm, execution: Execution) -> datetime | None:
     enqueued = move(farm, execution, State.ENQUEUED)
     if enqueued is not None:
-        send(farm, enqueued.id)
+        send(farm, enqueued)
         return None
     return _look_again(farm, execution)
 

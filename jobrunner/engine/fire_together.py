@@ -28,11 +28,11 @@ def fire_together(farm: Farm, execution_ids: Sequence[str]) -> set[str]:
     following = [tick for execution, job in plain for tick in _following(farm, job, execution)]
     if following:
         add_ticks(farm, following)
-    if not move_all(farm, [execution for execution, _ in plain], State.ENQUEUED):
+    fired = [execution for execution, _ in plain]
+    if not move_all(farm, fired, State.ENQUEUED):
         return set()  # those that were moved have no message: `fire` leaves them, and the janitor `requeue` sends them
-    fired = [execution.id for execution, _ in plain]
     send_all(farm, fired)
-    return set(fired)
+    return {execution.id for execution in fired}
 
 
 def _plain(farm: Farm, execution_ids: Sequence[str]) -> list[tuple[Execution, Job]]:

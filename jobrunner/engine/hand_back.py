@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from jobrunner.domain.events import Trouble
 from jobrunner.domain.states import ON_A_NODE, State
+from jobrunner.engine.demand import demand_of
 from jobrunner.engine.node import ThisNode
 from jobrunner.engine.send import send
 from jobrunner.errors import ServiceUnavailable
@@ -27,14 +28,15 @@ def return_unclaimed(node: ThisNode, execution_ids: Iterable[str]) -> None:
     for execution_id in execution_ids:
         execution = node.farm.store.executions.get(execution_id)
         if execution is not None and execution.state is State.ENQUEUED:
-            send(node.farm, execution.id)
+            send(node.farm, execution)
 
 
 def _put_back(node: ThisNode, execution_id: str) -> None:
     execution = node.farm.store.executions.get(execution_id)
     if execution is None:
         return
-    if execution.state is State.ENQUEUED:
-        node.farm.queue.push(execution_id)
+    demand, since = demand_of(node.farm.settings, execution), execution.times.get(State.ENQUEUED)
+    if execution.state is State.ENQUEUED:  # it was taken in its turn, and has it still
+        node.farm.queue.push(execution_id, demand, waiting_since=since, at_front=True)
     elif execution.state in ON_A_NODE and execution.node == node.name:
-        node.farm.queue.push(execution_id, node=node.name)
+        node.farm.queue.push(execution_id, demand, node=node.name)

@@ -69,6 +69,8 @@ def why_not_start(node: ThisNode, run: Run) -> Outcome | None:
         return outcomes.stopped_before_start()
     if run.held.state is State.PULLING and run.is_overdue(node.farm.clock.now()):
         return outcomes.timed_out_before_start(run.held.timeout_seconds)
+    if run.held.state is State.PULLING and node.must_be_empty:
+        return outcomes.drained_before_start()
     return None
 
 

@@ -6,11 +6,13 @@ import threading
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from jobrunner.domain.executions import Execution
+from jobrunner.domain.executions import Drain, Execution
 from jobrunner.domain.ports import Container, Executor, OutputReader
+from jobrunner.domain.resources import Resources
 from jobrunner.domain.usage import ResourceUsage
 from jobrunner.engine.capture import Capture
 from jobrunner.engine.farm import Farm
+from jobrunner.engine.reservations import Reservations
 
 
 @dataclass
@@ -33,6 +35,7 @@ class Run:
     look_first: bool = False
     started_at: datetime | None = None
     timed_out: bool = False
+    drained: bool = False
     kill_at: datetime | None = None
     sample_at: datetime | None = None
     usage: ResourceUsage | None = None
@@ -57,6 +60,8 @@ class ThisNode:
         self.executor = executor
         self.name = farm.settings.node
         self.detached = threading.Event()
+        self.drain: Drain | None = None
+        self.reservations = Reservations(Resources(slots=farm.settings.slots))
         self._lock = threading.Lock()
         self._runs: dict[str, Run] = {}
 
@@ -84,6 +89,12 @@ class ThisNode:
         for run in self.runs():
             if run.reader is not None:
                 run.reader.interrupt()
+
+    @property
+    def must_be_empty(self) -> bool:
+        """Whether nothing may run here any more: it is drained, and the deadline of that has passed."""
+        deadline = None if self.drain is None else self.drain.deadline
+        return deadline is not None and self.farm.clock.now() >= deadline
 
     def wish_stop(self, execution_id: str) -> None:
         """Have a run stopped, if it is under way here."""

@@ -10,9 +10,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from jobrunner.domain.executions import Node
-from jobrunner.domain.ports import Executor
+from jobrunner.domain.ports import Executor, Machine
+from jobrunner.domain.resources import MILLIS, Resources
 from jobrunner.engine.node import ThisNode
 from jobrunner.errors import Conflict, EngineUnavailable
+from jobrunner.settings import Settings
 
 
 class Presence:
@@ -23,16 +25,19 @@ class Presence:
         self.engine_answers = False
         self._telling = threading.Lock()
         self._has_signed_off = False
-        now = node.farm.clock.now()
+        now, settings = node.farm.clock.now(), node.farm.settings
         self._known = Node(
             node.name,
             machine_id(),
             os.getpid(),
-            node.farm.settings.slots,
+            settings.slots,
             running=0,
             seen_at=now,
             started_at=now,
-            engine_address=_address(node.executor),
+            engine_address=_engine_address(node.executor),
+            address=settings.node_address or (node.executor.host if node.executor.port else platform.node()),
+            pools=settings.node_pools,
+            labels=settings.node_labels or {},
         )
 
     def check_name(self) -> None:
@@ -48,6 +53,8 @@ class Presence:
         """Tell that the node lives; only if its Engine answers: without it the node can do nothing, and is silent."""
         try:
             version = self._node.executor.check()
+            if version != self._known.engine_version:
+                self._look_at_machine()
         except EngineUnavailable as error:
             self.engine_answers = False
             self._tell_trouble(str(error))
@@ -61,6 +68,7 @@ class Presence:
             engine_version=version,
             circuit=self._node.executor.circuit,
             engine_error="",
+            reserved=self._node.reservations.reserved(),
         )
         self._tell()
 
@@ -76,6 +84,19 @@ class Presence:
             if not self._has_signed_off:
                 self._node.farm.store.nodes.beat(self._known)
 
+    def _look_at_machine(self) -> None:
+        """Learn what the Engine's machine has: at the first beat, and when another Engine answers than before."""
+        machine = self._node.executor.machine()
+        capacity = capacity_of(machine, self._node.farm.settings)
+        self._node.reservations.set_capacity(capacity)
+        self._known = replace(
+            self._known,
+            total=machine.total,
+            capacity=capacity,
+            gpu_names=machine.gpu_names,
+            limits_storage=machine.limits_storage,
+        )
+
     def sign_off(self) -> None:
         """Tell that the worker has ended on purpose. Its containers go on; the silence is counted from now."""
         now = self._node.farm.clock.now()
@@ -84,10 +105,25 @@ class Presence:
             self._node.farm.store.nodes.beat(replace(self._known, seen_at=now, stopped_at=now, running=0))
 
 
-def _address(executor: Executor) -> str:
+def _engine_address(executor: Executor) -> str:
     if executor.port is None:
         return ""
     return f"[{executor.host}]:{executor.port}" if ":" in executor.host else f"{executor.host}:{executor.port}"
+
+
+def capacity_of(machine: Machine, settings: Settings) -> Resources:
+    """What jobs may use of a machine: what the settings say, else all of it."""
+    cpus, memory_bytes = settings.node_cpus, settings.node_memory_bytes
+    gpus, storage_bytes = settings.node_gpus, settings.node_storage_bytes
+    if not machine.limits_storage:
+        storage_bytes = 0
+    return Resources(
+        slots=settings.slots,
+        cpu_millis=machine.total.cpu_millis if cpus is None else round(cpus * MILLIS),
+        memory_bytes=machine.total.memory_bytes if memory_bytes is None else memory_bytes,
+        gpus=machine.total.gpus if gpus is None else gpus,
+        storage_bytes=machine.total.storage_bytes if storage_bytes is None else storage_bytes,
+    )
 
 
 def machine_id() -> str:

@@ -9,6 +9,7 @@ from jobrunner.domain.states import State
 from jobrunner.engine import queries
 from jobrunner.engine.admission import admission
 from jobrunner.engine.farm import Farm
+from jobrunner.engine.feasibility import check_can_run
 from jobrunner.engine.make import make_execution
 from jobrunner.engine.notify import check_can_notify
 from jobrunner.engine.send import send
@@ -32,6 +33,7 @@ def _rerun(farm: Farm, job: Job, caller_address: str | None) -> Accepted:
     if expires_at is not None and now > expires_at:
         raise Conflict("expiration", f"has passed, at {expires_at.isoformat()}: the job does not start any more")
     check_can_notify(farm.settings, job.spec)
+    check_can_run(farm, job.task_id, job.spec)
     farm.queue.check()
     last = queries.last_execution(farm, job)
     retried_from = None if last.state is State.SCHEDULED else last.id  # nothing has run yet
@@ -44,5 +46,5 @@ def _rerun(farm: Farm, job: Job, caller_address: str | None) -> Accepted:
     farm.store.tasks.touch(job.task_id, now)
     farm.store.jobs.count_execution(job.id, now)
     farm.store.executions.add(execution)  # last, and durably: as in `submit`
-    send(farm, execution.id)
+    send(farm, execution)
     return Accepted(job, execution)

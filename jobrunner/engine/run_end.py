@@ -12,4 +12,5 @@ class RunEnd(StrEnum):
     NOTHING_TO_DO = "nothing to do"
     ALREADY_HERE = "already running here"
     HANDED_BACK = "handed back"
+    HAS_TO_WAIT = "has to wait: as many of its kind run as may"
     SUPERSEDED = "superseded"

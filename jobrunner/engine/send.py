@@ -6,24 +6,32 @@ from collections.abc import Sequence
 
 from jobrunner.domain.events import Trouble
 from jobrunner.domain.executions import Execution
+from jobrunner.domain.placement import Waiting
+from jobrunner.domain.states import State
+from jobrunner.engine.demand import demand_of
 from jobrunner.engine.farm import Farm
 from jobrunner.errors import QueueUnavailable
 
 
-def send(farm: Farm, execution_id: str) -> None:
-    """Put a message for an enqueued execution on the queue."""
+def send(farm: Farm, execution: Execution) -> None:
+    """Put a message for an enqueued execution where those of its demand wait."""
+    waiting = _waiting(farm, execution)
     try:
-        farm.queue.push(execution_id)
+        farm.queue.push(waiting.execution_id, waiting.demand, waiting_since=waiting.since)
     except QueueUnavailable as error:
-        farm.announce(Trouble(execution_id, "send", str(error)))
+        farm.announce(Trouble(execution.id, "send", str(error)))
 
 
-def send_all(farm: Farm, execution_ids: Sequence[str]) -> None:
+def send_all(farm: Farm, executions: Sequence[Execution]) -> None:
     """The same for many, in one step."""
     try:
-        farm.queue.push_all(execution_ids)
+        farm.queue.push_all([_waiting(farm, execution) for execution in executions])
     except QueueUnavailable as error:
         farm.announce(Trouble(None, "send", str(error)))
+
+
+def _waiting(farm: Farm, execution: Execution) -> Waiting:
+    return Waiting(execution.id, demand_of(farm.settings, execution), execution.times.get(State.ENQUEUED))
 
 
 def set_alarm(farm: Farm, execution: Execution) -> None:

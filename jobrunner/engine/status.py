@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from jobrunner.domain.executions import Execution, Node
 from jobrunner.domain.listing import ExecutionFilter
+from jobrunner.domain.placement import Priority
 from jobrunner.domain.states import State
 from jobrunner.engine.farm import Farm
 from jobrunner.errors import Fault, QueueUnavailable
@@ -26,7 +27,7 @@ class FarmStatus:
     nodes: Sequence[Node]
     running: Sequence[Execution]
     has_more_running: bool
-    queue_length: int | None
+    queue_lengths: Mapping[tuple[str, Priority], int] | None  # by pool and priority
     scheduled: Sequence[Execution]
     scheduled_count: int
     tasks_count: int
@@ -38,7 +39,7 @@ class FarmStatus:
 def farm_status(farm: Farm) -> FarmStatus:
     """The farm now, as far as the caller sees it. Its cost does not grow with history. Raises StoreUnavailable."""
     store, visible = farm.store, farm.caller.limits.task_pattern
-    queue_length, faults = _queue_length(farm)
+    queue_lengths, faults = _queue_lengths(farm)
     running = store.executions.slice(ExecutionFilter([State.RUNNING], visible=visible), MOST_SHOWN)
     counts = (store.tasks.count(), store.jobs.count()) if visible is None else store.tasks.count_visible(visible)
     tasks_count, jobs_count = counts
@@ -47,7 +48,7 @@ def farm_status(farm: Farm) -> FarmStatus:
         nodes=store.nodes.all(),
         running=running.items,
         has_more_running=running.following is not None,
-        queue_length=queue_length,
+        queue_lengths=queue_lengths,
         scheduled=store.executions.next_scheduled(MOST_SHOWN, visible=visible),
         scheduled_count=store.executions.count_scheduled(visible=visible),
         tasks_count=tasks_count,
@@ -57,8 +58,8 @@ def farm_status(farm: Farm) -> FarmStatus:
     )
 
 
-def _queue_length(farm: Farm) -> tuple[int | None, list[Fault]]:
+def _queue_lengths(farm: Farm) -> tuple[Mapping[tuple[str, Priority], int] | None, list[Fault]]:
     try:
-        return farm.queue.length(), []
+        return farm.queue.lengths(), []
     except QueueUnavailable as error:
         return None, [Fault(error.service, str(error))]

@@ -1,4 +1,5 @@
-"""End the containers on this node whose time is up, or that somebody wants stopped: SIGTERM, grace, SIGKILL.
+"""End the containers on this node whose time is up, that somebody wants stopped, or that are left on a drained node:
+SIGTERM, grace, SIGKILL.
 
 And flush the output of all runs, so that a quiet container's last line is not kept back.
 """
@@ -45,13 +46,19 @@ def read_stop_wishes(node: ThisNode) -> None:
             node.wish_stop(execution_id)
 
 
+def read_drain(node: ThisNode) -> None:
+    """Learn from the store whether this node is to take nothing new, and until when it must be empty."""
+    node.drain = node.farm.store.nodes.drain_of(node.name)
+
+
 def _end_if_due(node: ThisNode, run: Run, now: datetime) -> None:
     if run.kill_at is None:
-        stop_wished = run.stop_wished.is_set()
-        if not stop_wished and not run.is_overdue(now):
+        stop_wished, is_overdue = run.stop_wished.is_set(), run.is_overdue(now)
+        if not stop_wished and not is_overdue and not node.must_be_empty:
             return
         node.executor.signal(run.execution_id, "SIGTERM")
-        run.timed_out = not stop_wished
+        run.timed_out = is_overdue and not stop_wished
+        run.drained = not is_overdue and not stop_wished
         run.kill_at = now + timedelta(seconds=run.held.stop_grace_seconds)
     elif now >= run.kill_at:
         node.executor.signal(run.execution_id, "SIGKILL")

@@ -56,4 +56,6 @@ def _judge(run: Run, ended: ContainerExit) -> Outcome:
     stopped = run.stop_wished.is_set() and (requested_at is None or ended.finished_at >= requested_at)
     ran_over_unwatched = run.kill_at is None and deadline is not None and ended.finished_at >= deadline
     timed_out = run.timed_out or (ran_over_unwatched and not stopped)
-    return judge_exit(ended, stopped=stopped, timed_out=timed_out, timeout_seconds=held.timeout_seconds)
+    return judge_exit(
+        ended, stopped=stopped, timed_out=timed_out, timeout_seconds=held.timeout_seconds, drained=run.drained
+    )

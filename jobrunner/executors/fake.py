@@ -17,7 +17,8 @@ from jobrunner.domain.engine_circuit import Circuit
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.outcomes import ContainerExit
-from jobrunner.domain.ports import Container, ContainerStatus, Fragment
+from jobrunner.domain.ports import Container, ContainerStatus, Fragment, Machine
+from jobrunner.domain.resources import Resources
 from jobrunner.domain.usage import ResourceUsage
 from jobrunner.errors import (
     CommandNotFound,
@@ -222,6 +223,11 @@ class FakeExecutor:
         """All containers of this farm."""
         self._engine.check()
         return [fake.shown for fake in list(self._engine.containers.values()) if fake.farm_id == self._farm_id]
+
+    def machine(self) -> Machine:
+        """A machine of 8 cpus and 16 GiB."""
+        self._engine.check()
+        return Machine(Resources(cpu_millis=8000, memory_bytes=16 * 1024**3))
 
     def check(self) -> str:
         """The version of the fake Engine."""

@@ -6,10 +6,30 @@ RUN_EXECUTION = "jobrunner.worker.entrypoints.run_execution"
 TAKEN_BY = "taken_by"  # field of a message's hash: which incarnation of which worker took it
 TAKEN_AT = "taken_at"  # ... and when, in Redis' own UNIX seconds
 
+NEEDS = "needs"  # ... what its execution needs of a node
+LANE = "lane"  # ... the list in which it waits
+LANE_BEGUN = "lane_begun"  # ... when that list was begun: another one may have the same name later
+WAITING_SINCE = "waiting_since"  # ... since when its execution waits, in UNIX milliseconds
+
 
 def shared_queue(farm_id: str) -> str:
     """The queue that every node takes from."""
     return f"jobrunner.{farm_id}"
+
+
+def lanes_key(farm_id: str) -> str:
+    """The lanes in which messages wait; of each, when its list was begun, a space, and its demand in JSON."""
+    return f"jobrunner:{farm_id}:lanes"
+
+
+def limit_prefix(farm_id: str) -> str:
+    """What the keys begin with that have the executions which run under a limit; the limit's name follows."""
+    return f"jobrunner:{farm_id}:limit:"
+
+
+def room_prefix(farm_id: str) -> str:
+    """What the keys begin with that say which node holds room for an execution; the execution's id follows."""
+    return f"jobrunner:{farm_id}:room:"
 
 
 def node_queue(farm_id: str, node: str) -> str:

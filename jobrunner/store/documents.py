@@ -145,6 +145,8 @@ class ExecutionDocument(Document):
     output_deleted_at = DateTimeField()
     prune_at = DateTimeField()
     labels = ListField(StringField())  # terms
+    gpu_ids = ListField(StringField())
+    limits = ListField(StringField())
 
     meta = {  # noqa: RUF012
         "collection": "executions",
@@ -253,6 +255,16 @@ class ChunkDocument(Document):
     }
 
 
+class ResourcesDocument(EmbeddedDocument):
+    """Amounts of everything that is shared out on a node."""
+
+    slots = IntField(default=0)
+    cpu_millis = LongField(default=0)
+    memory_bytes = LongField(default=0)
+    gpus = IntField(default=0)
+    storage_bytes = LongField(default=0)
+
+
 class NodeDocument(Document):
     """A machine with a container engine."""
 
@@ -268,6 +280,14 @@ class NodeDocument(Document):
     engine_address = StringField(default="")
     circuit = StringField(default="closed")
     engine_error = StringField(default="")
+    address = StringField(default="")
+    pools = ListField(StringField())
+    labels = ListField(StringField())  # name=value: a name may hold what keys of BSON may not
+    total = EmbeddedDocumentField(ResourcesDocument)
+    capacity = EmbeddedDocumentField(ResourcesDocument)
+    reserved = EmbeddedDocumentField(ResourcesDocument)
+    gpu_names = ListField(StringField())
+    limits_storage = BooleanField(default=False)
 
     meta = {  # noqa: RUF012
         "collection": "nodes",
@@ -347,6 +367,25 @@ class BlacklistedNodeDocument(Document):
     meta = {"collection": "blacklist", "auto_create_index": False}  # noqa: RUF012
 
 
+class DrainDocument(Document):
+    """The order that a node takes nothing new. The id is the node's name; it is found by it."""
+
+    id = StringField(primary_key=True)
+    requested_at = DateTimeField(required=True)
+    deadline = DateTimeField()
+
+    meta = {"collection": "drains", "auto_create_index": False}  # noqa: RUF012
+
+
+class LimitDocument(Document):
+    """The executions that run under a limit. The id is the limit's name; they are found by it."""
+
+    id = StringField(primary_key=True)
+    holders = ListField(StringField())
+
+    meta = {"collection": "limits", "auto_create_index": False}  # noqa: RUF012
+
+
 class FarmDocument(Document):
     """The farm itself."""
 
@@ -369,4 +408,6 @@ ALL_DOCUMENTS = (
     AuditDocument,
     NodePresenceDocument,
     BlacklistedNodeDocument,
+    LimitDocument,
+    DrainDocument,
 )

@@ -29,7 +29,7 @@ from jobrunner.store.visibility import of_visible_tasks
 DUPLICATE_KEY = 11000
 MOST_MERGED = 20  # tasks: with ten states each, MongoDB merges two hundred ranges of an index in order, and no more
 
-_OWN_FIELDS = ("spec", "state", "cause", "times", "owed_deliveries", "usage", "labels")
+_OWN_FIELDS = ("spec", "state", "cause", "times", "owed_deliveries", "usage", "labels", "gpu_ids", "limits")
 _PLAIN_FIELDS = tuple(name for name in ExecutionDocument._fields if name not in _OWN_FIELDS)
 _OPEN = [state.value for state in State if state not in TERMINAL]
 _ENDED = [state.value for state in TERMINAL]
@@ -271,6 +271,8 @@ def _update(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
     return value.value if isinstance(value, State | Cause) else value
 
 
@@ -294,6 +296,8 @@ def _document(execution: Execution) -> ExecutionDocument:
         labels=label_terms(execution.spec.labels) or None,
         owed_deliveries=owed_documents(execution.owed_deliveries),
         usage=_usage_document(execution.usage),
+        gpu_ids=list(execution.gpu_ids),
+        limits=list(execution.limits),
         **{name: getattr(execution, name) for name in _PLAIN_FIELDS},
     )
 
@@ -306,6 +310,8 @@ def _execution(document: ExecutionDocument) -> Execution:
         times={State(name): at for name, at in document.times.items()},
         owed_deliveries=tuple(map(owed_delivery, document.owed_deliveries)),
         usage=_usage(document.usage),
+        gpu_ids=tuple(document.gpu_ids),
+        limits=tuple(document.limits),
         **{name: getattr(document, name) for name in _PLAIN_FIELDS},
     )
 

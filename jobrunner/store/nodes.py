@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 
-from jobrunner.domain.executions import Node
+from jobrunner.domain.executions import Drain, Node
 from jobrunner.domain.node_states import NodeState
-from jobrunner.store.documents import NodeDocument, NodePresenceDocument
+from jobrunner.domain.resources import Resources
+from jobrunner.store.documents import DrainDocument, NodeDocument, NodePresenceDocument, ResourcesDocument
 from jobrunner.store.errors import translating_errors
+
+_AMOUNTS = ("total", "capacity", "reserved")
+_OWN_FIELDS = ("id", "pools", "labels", "gpu_names", *_AMOUNTS)
+_PLAIN_FIELDS = tuple(name for name in NodeDocument._fields if name not in _OWN_FIELDS)
 
 
 class MongoNodes:
@@ -16,20 +21,36 @@ class MongoNodes:
 
     def beat(self, node: Node) -> None:
         """Store the node as it is now (by name)."""
-        fields = asdict(node)
+        fields = {name: value for name, value in asdict(node).items() if name != "drain"}
+        amounts = {name: ResourcesDocument(**fields.pop(name)) for name in _AMOUNTS}
+        labels = [f"{name}={value}" for name, value in fields.pop("labels").items()]
         with translating_errors():
-            NodeDocument(id=fields.pop("name"), **fields).save()
+            NodeDocument(id=fields.pop("name"), labels=labels, **amounts, **fields).save()
 
     def get(self, name: str) -> Node | None:
         """The node of this name."""
         with translating_errors():
             document = NodeDocument.objects(id=name).first()
-        return _node(document) if document else None
+            return _node(document, _drains(id=name)) if document else None
 
     def all(self) -> list[Node]:
         """All nodes, by name."""
         with translating_errors():
-            return [_node(document) for document in NodeDocument.objects.order_by("id")]
+            drains = _drains()
+            return [_node(document, drains) for document in NodeDocument.objects.order_by("id")]
+
+    def set_drain(self, name: str, drain: Drain | None) -> None:
+        """Order a node to take nothing new, or end that order."""
+        with translating_errors():
+            if drain is None:
+                DrainDocument.objects(id=name).delete()
+            else:
+                DrainDocument(id=name, **asdict(drain)).save()
+
+    def drain_of(self, name: str) -> Drain | None:
+        """The order that a node is under."""
+        with translating_errors():
+            return _drains(id=name).get(name)
 
     def silent_since(self, instant: datetime) -> list[str]:
         """The names of the nodes that were last heard of before an instant."""
@@ -47,6 +68,22 @@ class MongoNodes:
             NodePresenceDocument.objects(id=name).update_one(upsert=True, set__state=state.value, set__at=at)
 
 
-def _node(document: NodeDocument) -> Node:
-    fields = {name: getattr(document, name) for name in NodeDocument._fields if name != "id"}
-    return Node(name=document.id, **fields)
+def _drains(**query: str) -> dict[str, Drain]:
+    return {found.id: Drain(found.requested_at, found.deadline) for found in DrainDocument.objects(**query)}
+
+
+def _node(document: NodeDocument, drains: dict[str, Drain]) -> Node:
+    return Node(
+        drain=drains.get(document.id),
+        name=document.id,
+        pools=tuple(document.pools),
+        labels=dict(label.split("=", 1) for label in document.labels),
+        gpu_names=tuple(document.gpu_names),
+        **{name: _resources(getattr(document, name)) for name in _AMOUNTS},
+        **{name: getattr(document, name) for name in _PLAIN_FIELDS},
+    )
+
+
+def _resources(document: ResourcesDocument | None) -> Resources:
+    """The amounts; none of a node that was written before there were any."""
+    return Resources() if document is None else Resources(**{name: document[name] for name in document._fields})

@@ -18,6 +18,7 @@ from jobrunner.engine.farm import Farm
 from jobrunner.engine.fire import fire
 from jobrunner.engine.fire_together import fire_together
 from jobrunner.engine.janitors.due import fire_overdue
+from jobrunner.engine.janitors.limits import FreeLimits
 from jobrunner.engine.janitors.owed import make_owed_retries
 from jobrunner.engine.janitors.presence import note_presence
 from jobrunner.engine.janitors.prune import Prune
@@ -67,7 +68,7 @@ class SchedulerService:
 
     def _duties(self) -> list[Duty]:
         interval_seconds = self._wiring.settings.janitor_interval_seconds
-        rescue = Rescue()
+        rescue, limits = Rescue(), FreeLimits()
         janitors: dict[str, Callable[[Farm], None]] = {
             "requeue": requeue,
             "rescue": rescue.look,
@@ -76,6 +77,7 @@ class SchedulerService:
             "due": fire_overdue,
             "prune": Prune().look,
             "presence": note_presence,
+            "limits": limits.look,
         }
         duties = [
             self._duty("lead", RING_SECONDS, self._lead),

@@ -14,15 +14,16 @@ import structlog
 
 from jobrunner.engine.duty import Duty
 from jobrunner.engine.hand_back import hand_back, return_unclaimed
-from jobrunner.engine.janitors.reap import reap_and_tell
+from jobrunner.engine.janitors.reap import reap, reap_and_tell
 from jobrunner.engine.janitors.resume import Resume
 from jobrunner.engine.meter import sample_usage
 from jobrunner.engine.node import ThisNode
 from jobrunner.engine.presence import Presence
-from jobrunner.engine.time_keeper import flush_output, keep_time, read_stop_wishes
+from jobrunner.engine.time_keeper import flush_output, keep_time, read_drain, read_stop_wishes
 from jobrunner.errors import Conflict, ServiceUnavailable, SettingsError
 from jobrunner.queueing import names
 from jobrunner.queueing.connection import translating_errors
+from jobrunner.queueing.lanes import describe_node, open_plain_lane
 from jobrunner.settings import Settings
 from jobrunner.wiring import Wiring
 from jobrunner.worker.entrypoints import serve
@@ -54,13 +55,21 @@ class NodeService:
             node=settings.node,
             incarnation=incarnation,
             slots=settings.slots,
+            described=describe_node(
+                name=settings.node,
+                pools=settings.node_pools,
+                labels=dict(settings.node_labels or {}),
+                step_seconds=settings.priority_step_seconds,
+                room_wait_seconds=settings.room_wait_seconds,
+            ),
+            reservations=self._node.reservations,
             ready=lambda: self._presence.engine_answers,
             stop_run=self._node.wish_stop,
             hand_back=lambda execution_id: hand_back(self._node, execution_id),
             let_go=self._node.detach,
             handover_seconds=settings.handover_seconds,
             drain=drain,
-            takes_new=self._takes_new,
+            is_open=self._is_open,
         )
 
     def run(self) -> None:
@@ -68,6 +77,7 @@ class NodeService:
         self._presence.check_name()
         self._presence.beat()
         self._mark_alive()
+        read_drain(self._node)
         self._take_over()
         serve(self._node)
         duties = self._duties()
@@ -78,8 +88,10 @@ class NodeService:
         self._sign_off()
 
     def _take_over(self) -> None:
+        open_plain_lane(self._redis, self._wiring.farm_id)
         left = clear_up(self._redis, self._wiring.farm_id, self._node.name)
         return_unclaimed(self._node, left)
+        reap(self._node)  # before anything is taken: what runs here unowned takes room that was not reserved
         resumed = self._resume.at_start()
         if resumed:
             log.info("executions_resumed", node=self._node.name, count=resumed)
@@ -94,6 +106,7 @@ class NodeService:
             "time keeper": (TIME_KEEPER_SECONDS, lambda: keep_time(node)),
             "usage": (METER_SECONDS, lambda: sample_usage(node)),
             "wishes": (WISHES_SECONDS, lambda: read_stop_wishes(node)),
+            "drain": (WISHES_SECONDS, lambda: read_drain(node)),
             "resume": (settings.janitor_interval_seconds, self._resume.now_and_then),
             "reap": (REAP_SECONDS, lambda: reap_and_tell(node)),
         }
@@ -102,8 +115,10 @@ class NodeService:
             for name, (seconds, action) in actions.items()
         ]
 
-    def _takes_new(self) -> bool:
+    def _is_open(self) -> bool:
         """Whether the node may take new work. Where nobody can say, it does not: it could not run anything, either."""
+        if self._node.drain is not None:
+            return False
         try:
             return not self._farm.store.blacklist.has(self._node.name)
         except ServiceUnavailable as error:

@@ -24,6 +24,7 @@ from redis import Redis
 from redis.client import PubSub, PubSubWorkerThread
 from redis.exceptions import RedisError
 from rq import Queue
+from rq.exceptions import NoSuchJobError
 from rq.executions import Execution as Delivery
 from rq.job import Job
 from rq.registry import FailedJobRegistry, FinishedJobRegistry
@@ -32,6 +33,7 @@ from rq.timeouts import BaseDeathPenalty
 from rq.utils import now
 from rq.worker import SimpleWorker
 
+from jobrunner.engine.reservations import Reservations
 from jobrunner.engine.run_end import RunEnd
 from jobrunner.queueing import names
 from jobrunner.worker.take import Taker
@@ -71,13 +73,15 @@ class SlotWorker(SimpleWorker):
         node: str,
         incarnation: str,
         slots: int,
+        described: str,
+        reservations: Reservations,
         ready: Callable[[], bool],
         stop_run: Callable[[str], None],
         hand_back: Callable[[str], None],
         let_go: Callable[[], None],
         handover_seconds: float,
         drain: bool = False,
-        takes_new: Callable[[], bool] = lambda: True,
+        is_open: Callable[[], bool] = lambda: True,
     ) -> None:
         queue_names = [names.node_queue(farm_id, node), names.shared_queue(farm_id)]
         super().__init__(
@@ -88,12 +92,11 @@ class SlotWorker(SimpleWorker):
             log_job_description=False,
         )
         self._slots, self._ready, self._stop_run = slots, ready, stop_run
-        self._takes_new = takes_new
         self._hand_back, self._let_go = hand_back, let_go
         self._handover_seconds, self._drain = handover_seconds, drain
         self._wake_channel = names.wake_channel(farm_id)
-        self._taker = Taker(connection, self.queue_keys(), incarnation)
-        self._taker_of_held = Taker(connection, self.queue_keys()[:1], incarnation)
+        self._taker = Taker(connection, farm_id, node, incarnation, described)
+        self._reservations, self._is_open = reservations, is_open
         self._threads = ThreadPoolExecutor(slots, thread_name_prefix="slot")
         self._busy: set[Any] = set()
         self._busy_lock = threading.Lock()
@@ -193,17 +196,28 @@ class SlotWorker(SimpleWorker):
     def _take(self) -> tuple[Job, Queue] | None:
         self.run_maintenance_tasks()
         while len(self._runs()) < self._slots and self._ready() and not is_suspended(self.connection, self):
-            taken = (self._taker if self._takes_new() else self._taker_of_held).take()
+            free, capacity = self._reservations.free(), self._reservations.capacity
+            taken = self._taker.take(free, capacity, is_open=self._is_open())
             if taken is None:
                 return None
-            queue_key, message_id = taken
-            fetched = Queue._fetch_dequeued_job(
-                self.connection, queue_key, message_id, self.job_class, self.serializer, self.death_penalty_class
-            )
+            self._reservations.reserve(*taken)
+            fetched = self._fetch(taken[0])
             if fetched is not None:
-                fetched[0].redis_server_version = self.get_redis_server_version()
                 return fetched
+            self._reservations.release(taken[0])
         return None
+
+    def _fetch(self, message_id: str) -> tuple[Job, Queue] | None:
+        """The message, and the queue that RQ keeps its books for; None where it has been withdrawn."""
+        try:
+            job = self.job_class.fetch(message_id, connection=self.connection, serializer=self.serializer)
+        except NoSuchJobError:
+            return None
+        except Exception:
+            self._reservations.release(message_id)
+            raise
+        job.redis_server_version = self.get_redis_server_version()
+        return job, Queue(job.origin, connection=self.connection)
 
     def _wait_for_wake(self) -> None:
         try:
@@ -228,6 +242,7 @@ class SlotWorker(SimpleWorker):
         except Exception:  # Redis, mostly. What was not run gets another message from a janitor.
             log.exception("message_could_not_be_finished", execution_id=job.id)
         finally:
+            self._reservations.release(job.id)
             for delivery in list(self.executions.values()):
                 if delivery.job_id == job.id:
                     self.executions.pop(delivery.id, None)
@@ -235,7 +250,7 @@ class SlotWorker(SimpleWorker):
     def _finalize_success(self, job: Job, queue: Queue, execution: Delivery, return_value: Any) -> None:
         """Close RQ's books on the message; then, where its run was broken off, hand it back as a new message."""
         super()._finalize_success(job, queue, execution, return_value)
-        if return_value == RunEnd.HANDED_BACK:
+        if return_value in (RunEnd.HANDED_BACK, RunEnd.HAS_TO_WAIT):
             self._hand_back(job.id)
 
     def _ran(self, future: Any) -> None:

@@ -1,52 +1,57 @@
-"""Take the next message off the queues, in one atomic step in Redis.
+"""Take the next message for a node, in one atomic step in Redis.
 
-RQ pops from several queues with BLPOP, which has no intermediate queue: a kill after the pop loses the message. This
-script moves it to RQ's intermediate queue itself, and stamps it with who took it.
+RQ pops from several queues with BLPOP, which has no intermediate queue: a kill after the pop loses the message. The
+script (take.lua) moves it to RQ's intermediate queue itself, and stamps it with who took it. It takes the first message
+that fits what the node has free: of the heads of all lanes (jobrunner.queueing.lanes) that are open to the node, in the
+order of their priority and their age. A message that has not fitted for long has one node hold room for it.
 """
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 from redis import Redis
 from redis.commands.core import Script
+from rq import Queue
 from rq.intermediate_queue import IntermediateQueue
 from rq.job import Job
 
-from jobrunner.queueing.names import TAKEN_AT, TAKEN_BY
+from jobrunner.domain.resources import ONE_SLOT, Resources
+from jobrunner.queueing import names
+from jobrunner.queueing.lanes import LIMIT_SECONDS
 
-# KEYS: queues in order of priority, each followed by its intermediate queue.
-# ARGV: the prefix of a message's hash, how many entries without a hash to drop, the names of the stamps, the taker.
-# An id without a hash is that of a message which was withdrawn.
-TAKE = """
-local drops = tonumber(ARGV[2])
-for i = 1, #KEYS, 2 do
-  while drops > 0 do
-    local id = redis.call('LPOP', KEYS[i])
-    if not id then break end
-    local hash = ARGV[1] .. id
-    if redis.call('EXISTS', hash) == 1 then
-      redis.call('RPUSH', KEYS[i + 1], id)
-      redis.call('HSET', hash, ARGV[3], ARGV[5], ARGV[4], redis.call('TIME')[1])
-      return {KEYS[i], id}
-    end
-    drops = drops - 1
-  end
-end
-return false
-"""
-MOST_DROPS = 1000
+ROOM_SECONDS = 10  # a node that is told to take nothing more, or dies, holds room no longer than this
 
 
 class Taker:
-    """Takes messages for one incarnation of a worker."""
+    """Takes messages for one incarnation of a worker. `described`: its node (jobrunner.queueing.lanes)."""
 
-    def __init__(self, connection: Redis, queue_keys: list[str], incarnation: str) -> None:
-        self._script: Script = connection.register_script(TAKE)
+    def __init__(self, connection: Redis, farm_id: str, node: str, incarnation: str, described: str) -> None:
+        self._script: Script = connection.register_script(files(__package__).joinpath("take.lua").read_text())
+        self._own_key, shared_key = (
+            Queue(name, connection=connection).key
+            for name in (names.node_queue(farm_id, node), names.shared_queue(farm_id))
+        )
+        self._shared_key = shared_key
         self._keys = [
-            key for queue in queue_keys for key in (queue, IntermediateQueue.get_intermediate_queue_key(queue))
+            self._own_key,
+            IntermediateQueue.get_intermediate_queue_key(self._own_key),
+            IntermediateQueue.get_intermediate_queue_key(shared_key),
+            names.lanes_key(farm_id),
+            Queue.redis_queues_keys,
         ]
-        self._arguments = [Job.key_for(""), MOST_DROPS, TAKEN_BY, TAKEN_AT, incarnation]
+        fields = [names.TAKEN_BY, names.TAKEN_AT, names.NEEDS, names.WAITING_SINCE]
+        prefixes = [names.limit_prefix(farm_id), names.room_prefix(farm_id)]
+        self._arguments = [Job.key_for(""), *fields, incarnation, *prefixes, described]
 
-    def take(self) -> tuple[str, str] | None:
-        """The queue's key and the message's id; None where nothing waits. Raises RedisError."""
-        taken = self._script(keys=self._keys, args=self._arguments)
-        return (taken[0].decode(), taken[1].decode()) if taken else None
+    def take(self, free: Resources, capacity: Resources, *, is_open: bool = True) -> tuple[str, Resources] | None:
+        """A message's id, and what its execution needs; None where nothing waits that fits. Raises RedisError.
+
+        Messages for this very node are taken whatever is free: it holds their executions. Not `is_open`: only those.
+        """
+        rest = [free.to_text(), capacity.to_text(), int(is_open), ROOM_SECONDS, LIMIT_SECONDS]
+        taken = self._script(keys=self._keys, args=[*self._arguments, *rest])
+        if not taken:
+            return None
+        message_id, needs = (part.decode() for part in taken)
+        return message_id, Resources.from_text(needs) if needs else ONE_SLOT

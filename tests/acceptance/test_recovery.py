@@ -169,6 +169,22 @@ def test_a_flushed_redis_loses_no_execution(shaken: Farm, redis: OwnRedis) -> No
     end_and_assert_whole(shaken, held)
 
 
+def test_a_redis_that_loses_its_lists_and_keeps_the_messages_loses_no_execution(shaken: Farm, redis: OwnRedis) -> None:
+    """As when a list is evicted for want of memory, or somebody deletes it."""
+    shaken.end("one")
+    waiting = [shaken.post_job("echo", str(number), priority=("low", "normal")[number % 2]) for number in range(4)]
+    with redis.client() as client:
+        lists = [key for key in client.scan_iter("rq:queue:*") if client.type(key) == b"list"]
+        assert len(lists) == 2
+        client.delete(*lists)
+        assert all(client.exists(f"rq:job:{accepted['executionId']}") for accepted in waiting)
+    waiting.append(shaken.post_job("echo", "4"))  # it begins one of the lists anew
+    shaken.start_worker("one")
+    for number, accepted in enumerate(waiting):
+        assert shaken.wait_for_end(accepted)["status"] == "done"
+        assert shaken.output(accepted, "stdout") == b"%d\n" % number
+
+
 def test_a_redis_that_is_flushed_while_jobs_run_disturbs_none(shaken: Farm, redis: OwnRedis) -> None:
     held = counting(shaken)
     with redis.client() as client:

@@ -218,3 +218,10 @@ def test_wait_tells_when_the_container_is_removed_meanwhile(executor: Executor) 
 
 def test_an_engine_that_answers_tells_its_version(executor: Executor) -> None:
     assert executor.check()
+
+
+def test_an_engine_tells_what_its_machine_has(executor: Executor) -> None:
+    machine = executor.machine()
+    assert machine.total.cpu_millis >= 1000
+    assert machine.total.memory_bytes > 2**20
+    assert machine.total.gpus == len(machine.gpu_names)

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobrunner.domain.executions import Job, Node
+from jobrunner.domain.executions import Drain, Job, Node
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.ports import Store
+from jobrunner.domain.resources import Resources
 from jobrunner.domain.specs import JobSpec
 from jobrunner.errors import Conflict, StoreUnavailable
 from jobrunner.settings import Settings
@@ -126,6 +127,22 @@ def node(name: str, minutes: int = 0) -> Node:
     return Node(name, "machine", 1234, 16, 3, seen_at=at, started_at=NOW, engine_version="20.10")
 
 
+def test_a_node_keeps_what_it_has_its_pools_and_its_labels(store: Store) -> None:
+    registered = replace(
+        node("a"),
+        address="10.0.0.1",
+        pools=("default", "render"),
+        labels={"zone.of": "a=b", "empty": ""},
+        total=Resources(cpu_millis=64_000, memory_bytes=2**40, gpus=2, storage_bytes=2**45),
+        capacity=Resources(slots=3, cpu_millis=1500),
+        reserved=Resources(slots=1, cpu_millis=500),
+        gpu_names=("A100", "A100"),
+        limits_storage=True,
+    )
+    store.nodes.beat(registered)
+    assert store.nodes.get("a") == registered
+
+
 def test_a_node_is_as_it_beat_last(store: Store) -> None:
     store.nodes.beat(replace(node("b"), stopped_at=NOW))
     store.nodes.beat(node("b", minutes=1))
@@ -179,3 +196,17 @@ def test_a_mongodb_that_does_not_answer_is_unavailable_within_its_timeout() -> N
 @pytest.mark.services
 def test_a_mongodb_that_answers_is_healthy(mongodb: Store) -> None:
     mongodb.health.check()
+
+
+def test_a_node_is_drained_until_that_is_taken_back_whatever_it_beats(store: Store) -> None:
+    order = Drain(NOW, NOW + timedelta(hours=1))
+    store.nodes.beat(node("a"))
+    store.nodes.set_drain("a", order)
+    store.nodes.beat(node("a", minutes=1))
+    assert store.nodes.drain_of("a") == order
+    assert store.nodes.get("a") == replace(node("a", minutes=1), drain=order)
+    assert [each.drain for each in store.nodes.all()] == [order]
+    store.nodes.set_drain("a", Drain(NOW))
+    assert store.nodes.drain_of("a") == Drain(NOW)
+    store.nodes.set_drain("a", None)
+    assert store.nodes.drain_of("a") is None

@@ -238,7 +238,7 @@ def test_the_status_of_an_idle_farm(api: ApiFarm) -> None:
     assert get(api, "/status/") == {
         "hosts": [],
         "containers": {"running": [], "hasMore": False},
-        "queues": {"jobs": {"length": 0}, "scheduled": {"length": 0, "nextScheduledAt": None}},
+        "queues": {"jobs": {"length": 0, "waiting": []}, "scheduled": {"length": 0, "nextScheduledAt": None}},
         "tasks": {"count": 0},
         "jobs": {"count": 0, "scheduled": [], "hasMore": False},
         "fastlane": {"version": __version__},
@@ -274,7 +274,7 @@ def test_the_status_shows_what_runs_and_what_waits(api: ApiFarm) -> None:
         }
     ]
     assert document["queues"] == {
-        "jobs": {"length": 1},
+        "jobs": {"length": 1, "waiting": [{"pool": "default", "priority": "normal", "length": 1}]},
         "scheduled": {"length": 2, "nextScheduledAt": due["sooner"]},
     }
     assert document["tasks"] == {"count": 4}
@@ -331,6 +331,7 @@ def test_the_status_shows_each_node_and_what_is_wrong_with_it(api: ApiFarm) -> N
         "host": "a",
         "available": True,
         "blacklisted": False,
+        "draining": False,
         "circuit": "closed",
         "error": None,
         "node": "a",
@@ -347,12 +348,36 @@ def test_the_status_shows_each_node_and_what_is_wrong_with_it(api: ApiFarm) -> N
     ]
 
 
+def test_a_node_that_is_drained_is_not_available(api: ApiFarm) -> None:
+    now = api.farm.clock.now()
+    api.farm.store.nodes.beat(Node("a", "m", 1, 16, 2, now, now, "20.10"))
+    for method, drains in (("post", True), ("delete", False)):
+        answer = getattr(api.client, method)("/nodes/a/drain/")
+        assert answer.status_code == 200, answer.json
+        assert (answer.json["node"]["drain"] is not None) == drains
+        (host,) = get(api, "/status/")["hosts"]
+        assert (host["available"], host["draining"]) == (not drains, drains)
+
+
+def test_what_waits_is_shown_by_pool_and_priority(api: ApiFarm) -> None:
+    for spec in ({}, {}, {"priority": "low"}, {"priority": "high"}):
+        api.post("t", **spec)
+    assert get(api, "/status/")["queues"]["jobs"] == {
+        "length": 4,
+        "waiting": [
+            {"pool": "default", "priority": "high", "length": 1},
+            {"pool": "default", "priority": "normal", "length": 2},
+            {"pool": "default", "priority": "low", "length": 1},
+        ],
+    }
+
+
 def test_the_status_says_what_it_cannot_tell_without_redis(api: ApiFarm) -> None:
     api.post("later", startIn="1h")
     api.queue.down = True
     document = get(api, "/status/")
     assert [fault["field"] for fault in document["errors"]] == ["redis"]
-    assert document["queues"]["jobs"] == {"length": None}
+    assert document["queues"]["jobs"] == {"length": None, "waiting": []}
     assert document["queues"]["scheduled"]["length"] == 1
     assert document["tasks"] == {"count": 1}
 

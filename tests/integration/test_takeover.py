@@ -12,8 +12,11 @@ from rq.executions import Execution as Delivery
 from rq.job import Job
 
 from jobrunner.domain.identifiers import new_id
+from jobrunner.domain.resources import ONE_SLOT
+from jobrunner.engine.reservations import Reservations
 from jobrunner.queueing import names
 from jobrunner.queueing.connection import connect
+from jobrunner.queueing.lanes import describe_node
 from jobrunner.queueing.rq_queue import RqQueue
 from jobrunner.settings import Settings
 from jobrunner.worker.slot_worker import SlotWorker
@@ -44,10 +47,9 @@ def shared(redis: Redis, farm_id: str) -> Queue:
 def take(redis: Redis, farm_id: str, node: str) -> str:
     """Push a message, and take it as a worker of the node does."""
     message = RqQueue(redis, farm_id).push(new_id())
-    keys = [Queue(names.node_queue(farm_id, node), connection=redis).key, shared(redis, farm_id).key]
-    taken = Taker(redis, keys, f"{incarnation_prefix(farm_id, node)}123-abc").take()
-    assert taken is not None
-    assert taken[1] == message
+    described = describe_node(name=node, pools=("default",), labels={}, step_seconds=300, room_wait_seconds=30)
+    taker = Taker(redis, farm_id, node, f"{incarnation_prefix(farm_id, node)}123-abc", described)
+    assert taker.take(ONE_SLOT, ONE_SLOT) == (message, ONE_SLOT)
     return message
 
 
@@ -93,7 +95,7 @@ def test_a_message_that_waits_is_left_where_it_is(redis: Redis, farm_id: str) ->
     queue.push(new_id())
     queue.push(new_id(), node="one")
     assert clear_up(redis, farm_id, "one") == set()
-    assert queue.length() == 1
+    assert sum(queue.lengths().values()) == 1
     assert redis.llen(Queue(names.node_queue(farm_id, "one"), connection=redis).key) == 1
 
 
@@ -104,6 +106,8 @@ def test_a_beat_that_comes_before_the_birth_does_not_forbid_it(redis: Redis, far
         node="one",
         incarnation="x",
         slots=1,
+        described="{}",
+        reservations=Reservations(ONE_SLOT),
         ready=lambda: True,
         stop_run=lambda execution_id: None,
         hand_back=lambda execution_id: None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import mongomock
 
 from jobrunner.domain.events import Event
 from jobrunner.domain.executions import Execution
+from jobrunner.domain.placement import PLAIN, Demand, Priority, Waiting
 from jobrunner.domain.ports import Fragment, Store, Stream
 from jobrunner.domain.specs import JobSpec
 from jobrunner.engine.farm import Farm
@@ -90,21 +92,32 @@ class ListQueue:
         self.taken: set[str] = set()
         self.stops: list[tuple[str, str]] = []
         self.is_down = False
+        self.demands: dict[str, Demand] = {}
+        self.under_limit: dict[str, set[str]] = {}
 
-    def push(self, execution_id: str, *, node: str | None = None) -> str:
+    def push(
+        self,
+        execution_id: str,
+        demand: Demand = PLAIN,
+        *,
+        waiting_since: datetime | None = None,
+        node: str | None = None,
+        at_front: bool = False,
+    ) -> str:
         """Put a message on a queue."""
         self.check()
-        self.waiting.append((node, execution_id))
+        self.demands[execution_id] = demand
+        self.waiting.insert(0 if at_front else len(self.waiting), (node, execution_id))
         return execution_id
 
     def take(self) -> str | None:
         """Take the next message, of any queue."""
         return self.waiting.pop(0)[1] if self.waiting else None
 
-    def push_all(self, execution_ids: Iterable[str]) -> None:
+    def push_all(self, waiting: Iterable[Waiting]) -> None:
         """Put many."""
-        for execution_id in execution_ids:
-            self.push(execution_id)
+        for one in waiting:
+            self.push(one.execution_id, one.demand, waiting_since=one.since)
 
     def withdraw(self, execution_id: str) -> None:
         """Take a message back."""
@@ -122,9 +135,21 @@ class ListQueue:
         self.check()
         self.stops.append((execution_id, node))
 
-    def length(self) -> int:
-        """How many messages wait on the shared queue."""
-        return sum(node is None for node, _ in self.waiting)
+    def note_limit(self, name: str, execution_ids: Iterable[str]) -> None:
+        """Note it."""
+        self.check()
+        self.under_limit[name] = set(execution_ids)
+
+    def free_limits(self, execution_id: str, names_of_limits: Iterable[str]) -> None:
+        """Note it."""
+        self.check()
+        for name in names_of_limits:
+            self.under_limit.setdefault(name, set()).discard(execution_id)
+
+    def lengths(self) -> dict[tuple[str, Priority], int]:
+        """How many messages wait on the shared queue, by pool and priority."""
+        demands = [self.demands[execution_id] for node, execution_id in self.waiting if node is None]
+        return dict(Counter((demand.pool, demand.priority) for demand in demands))
 
     def check(self) -> None:
         """Raise QueueUnavailable while it is down."""

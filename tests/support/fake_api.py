@@ -168,8 +168,14 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         if path.endswith("/stop/"):
             self._stop(path)
+        elif path.endswith("/drain/"):
+            self._json(200, {})
         else:
             self._submit(path.split("/")[2], json.loads(body))
+
+    def do_DELETE(self) -> None:
+        if not self._scripted(None):
+            self._json(200, {})
 
     def do_GET(self) -> None:
         if self._scripted(None):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from jobrunner.domain.placement import PLAIN, Demand, Priority, Waiting
 from jobrunner.errors import QueueUnavailable
 
 
@@ -13,20 +15,31 @@ class RecordingQueue:
 
     def __init__(self) -> None:
         self.pushed: list[str] = []
+        self.lines: dict[str, tuple[str, Priority]] = {}
         self.withdrawn: list[str] = []
         self.signalled: list[tuple[str, str]] = []
         self.down = False
+        self.under_limit: dict[str, set[str]] = {}
 
-    def push(self, execution_id: str, *, node: str | None = None) -> str:
+    def push(
+        self,
+        execution_id: str,
+        demand: Demand = PLAIN,
+        *,
+        waiting_since: datetime | None = None,
+        node: str | None = None,
+        at_front: bool = False,
+    ) -> str:
         """Note it."""
         self.check()
         self.pushed.append(execution_id)
+        self.lines[execution_id] = demand.pool, demand.priority
         return execution_id
 
-    def push_all(self, execution_ids: Iterable[str]) -> None:
+    def push_all(self, waiting: Iterable[Waiting]) -> None:
         """Put many."""
-        for execution_id in execution_ids:
-            self.push(execution_id)
+        for one in waiting:
+            self.push(one.execution_id, one.demand, waiting_since=one.since)
 
     def withdraw(self, execution_id: str) -> None:
         """Note it."""
@@ -43,10 +56,21 @@ class RecordingQueue:
         self.check()
         self.signalled.append((execution_id, node))
 
-    def length(self) -> int:
-        """How many were pushed and not withdrawn."""
+    def note_limit(self, name: str, execution_ids: Iterable[str]) -> None:
+        """Note it."""
         self.check()
-        return len(set(self.pushed) - set(self.withdrawn))
+        self.under_limit[name] = set(execution_ids)
+
+    def free_limits(self, execution_id: str, names_of_limits: Iterable[str]) -> None:
+        """Note it."""
+        self.check()
+        for name in names_of_limits:
+            self.under_limit.setdefault(name, set()).discard(execution_id)
+
+    def lengths(self) -> dict[tuple[str, Priority], int]:
+        """How many were pushed and not withdrawn, by pool and priority."""
+        self.check()
+        return dict(Counter(self.lines[execution_id] for execution_id in set(self.pushed) - set(self.withdrawn)))
 
     def check(self) -> None:
         """Raise QueueUnavailable where it is down."""

@@ -16,9 +16,12 @@ from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from jobrunner.domain.resources import Resources
+from jobrunner.engine.reservations import Reservations
 from jobrunner.engine.run_end import RunEnd
 from jobrunner.queueing import names
 from jobrunner.queueing.connection import connect
+from jobrunner.queueing.lanes import describe_node
 from jobrunner.settings import Settings
 from jobrunner.worker.slot_worker import SlotWorker
 from jobrunner.worker.take import Taker
@@ -48,8 +51,8 @@ def make_trouble(name: str) -> None:
     if name == "die after take":
         take = Taker.take
 
-        def take_and_die(self: Taker) -> tuple[str, str] | None:
-            taken = take(self)
+        def take_and_die(self: Taker, *amounts: Any, **options: Any) -> Any:
+            taken = take(self, *amounts, **options)
             if taken:
                 os.kill(os.getpid(), signal.SIGKILL)
             return taken
@@ -87,6 +90,8 @@ def main(url: str, farm_id: str, node: str, slots: str, *options: str) -> None:
         node=node,
         incarnation=incarnation,
         slots=int(slots),
+        described=describe_node(name=node, pools=("default",), labels={}, step_seconds=300, room_wait_seconds=30),
+        reservations=Reservations(Resources(slots=int(slots))),
         ready=lambda: True,
         stop_run=lambda execution_id: note("stopped", execution_id),
         hand_back=lambda execution_id: note("handed_back", execution_id),

@@ -176,6 +176,24 @@ def test_worker_list_shows_the_nodes(api: FakeApi) -> None:
     assert second == ["n2", "m1", "silent", "3/16", "-", "20.10.24"]
 
 
+def test_worker_drain_and_undrain_give_their_orders(api: FakeApi) -> None:
+    assert run_cli("worker", "drain", "n1", url=api.url).returncode == 0
+    assert run_cli("worker", "drain", "n1", "--deadline", "1h30m", url=api.url).returncode == 0
+    assert run_cli("worker", "undrain", "n1", url=api.url).returncode == 0
+    assert api.requests == [
+        ("POST", "/nodes/n1/drain/", {}),
+        ("POST", "/nodes/n1/drain/", {"deadlineSeconds": 5400.0}),
+        ("DELETE", "/nodes/n1/drain/", None),
+    ]
+
+
+def test_a_deadline_that_is_no_duration_is_refused(api: FakeApi) -> None:
+    ended = run_cli("worker", "drain", "n1", "--deadline", "soon", url=api.url)
+    assert ended.returncode == 2
+    assert b"must be a duration" in ended.stderr
+    assert api.requests == []
+
+
 @pytest.mark.parametrize(
     "command", [["ps"], ["logs", str(uuid.uuid4())], ["stop", str(uuid.uuid4())], ["worker", "list"]]
 )

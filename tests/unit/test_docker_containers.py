@@ -13,6 +13,7 @@ from jobrunner.domain.ports import ContainerStatus
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 from jobrunner.executors.docker.containers import creation, from_inspection, instant
+from jobrunner.executors.docker.limits import resource_limits
 from jobrunner.settings import Settings
 
 STARTED, FINISHED, NEVER = "2026-01-02T03:04:05.123456789Z", "2026-01-02T03:04:06.5Z", "0001-01-01T00:00:00Z"
@@ -97,3 +98,21 @@ def test_a_container_that_is_removed_before_its_start_ended_now() -> None:
     ended = from_inspection(inspected(Status="removing", StartedAt=NEVER, FinishedAt=NEVER)).ended
     assert ended is not None and ended.started_at is None
     assert datetime.now(UTC) - ended.finished_at < timedelta(seconds=10)
+
+
+def test_resources_are_the_limits_of_the_container() -> None:
+    host = asked_for(resources={"cpu": 0.5, "memory": "64m", "gpu": 1, "storage": "1g"})["host_config"]
+    assert (host["NanoCpus"], host["Memory"], host["MemorySwap"]) == (500_000_000, 2**26, 2**26)
+    assert host["StorageOpt"] == {"size": str(2**30)}
+    assert host["DeviceRequests"][0]["Capabilities"] == [["gpu"]]
+
+
+def test_what_is_not_asked_for_is_not_limited() -> None:
+    assert not {"NanoCpus", "Memory", "MemorySwap", "DeviceRequests", "StorageOpt"} & set(asked_for()["host_config"])
+
+
+def test_the_gpus_are_those_that_were_reserved() -> None:
+    spec = JobSpec(image="image:1", resources={"gpu": 2})
+    claimed = Execution(new_id(), new_id(), "t", spec, State.PULLING, datetime.now(UTC), gpu_ids=("0", "3"))
+    (request,) = resource_limits(claimed)["device_requests"]
+    assert (request["DeviceIDs"], request["Count"]) == (["0", "3"], 0)

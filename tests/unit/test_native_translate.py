@@ -14,6 +14,7 @@ from jobrunner.api.native.translate_nodes import node_list
 from jobrunner.api.native.urls import Urls
 from jobrunner.domain.executions import Execution, Job, Node, Page, Task
 from jobrunner.domain.outcomes import Cause
+from jobrunner.domain.resources import Resources
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 from jobrunner.domain.usage import ResourceUsage
@@ -186,7 +187,7 @@ NODE = Node("n1", "host", pid=1, slots=16, running=3, seen_at=T0, started_at=T0,
 )
 def test_a_node_is_up_silent_or_stopped(node: Node, seconds_later: int, state: str) -> None:
     (item,) = node_list([node], T0 + timedelta(seconds=seconds_later), silent_seconds=30.0)["items"]
-    assert item == {
+    told = {
         "name": "n1",
         "machine": "host",
         "pid": 1,
@@ -196,6 +197,7 @@ def test_a_node_is_up_silent_or_stopped(node: Node, seconds_later: int, state: s
         "state": state,
         "engineVersion": "20.10",
     }
+    assert item | told == item
 
 
 def test_the_retry_policy_is_shown_as_the_job_gave_it() -> None:
@@ -216,3 +218,12 @@ def test_usage_is_shown_under_the_names_and_units_of_the_api() -> None:
         "blockWrittenBytes": 0,
         "sampledAt": "2019-01-17T15:13:02.614000",
     }
+
+
+def test_a_node_shows_what_it_has_and_what_of_it_is_free() -> None:
+    capacity = Resources(slots=4, cpu_millis=2500, memory_bytes=2**30, gpus=1)
+    busy = replace(NODE, capacity=capacity, reserved=Resources(slots=1, cpu_millis=500), labels={"zone": "a"})
+    (item,) = node_list([busy], T0, silent_seconds=30.0)["items"]
+    assert item["capacity"] == {"slots": 4, "cpu": 2.5, "memory": 2**30, "gpu": 1, "storage": 0}
+    assert item["free"] == {"slots": 3, "cpu": 2.0, "memory": 2**30, "gpu": 1, "storage": 0}
+    assert (item["labels"], item["pools"]) == ({"zone": "a"}, ("default",))

@@ -12,6 +12,7 @@ from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
 from jobrunner.api.openapi.forms import closed
 from jobrunner.domain.deliveries import DeliveryKind, DeliveryState
+from jobrunner.domain.node_states import NodeState
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.retry import RetryPolicy
 from jobrunner.domain.states import State
@@ -274,10 +275,17 @@ class JobDetails(TypedDict):
 
 
 @closed
+class ExecutionAlone(ExecutionDocument):
+    """An execution, with what it waits for in words; null where it does not wait for a node."""
+
+    waitingFor: str | None
+
+
+@closed
 class ExecutionDetails(TypedDict):
     """An execution, its job and its task."""
 
-    execution: ExecutionDocument
+    execution: ExecutionAlone
     job: Reference
     task: Reference
 
@@ -334,8 +342,27 @@ class DeliveryList(TypedDict):
 
 
 @closed
+class Amounts(TypedDict):
+    """Amounts of everything that is shared out on a node; memory and storage in bytes."""
+
+    slots: int
+    cpu: float
+    memory: int
+    gpu: int
+    storage: int
+
+
+@closed
+class DrainDocument(TypedDict):
+    """The order that a node takes nothing new; without a deadline, what runs there may run on."""
+
+    requestedAt: str
+    deadline: str | None
+
+
+@closed
 class NodeItem(TypedDict):
-    """A node."""
+    """A node: what its machine has, what of that jobs may use, and how much of that is reserved and free."""
 
     name: str
     machine: str
@@ -343,8 +370,18 @@ class NodeItem(TypedDict):
     slots: int
     running: int
     seenAt: str
-    state: str
+    state: NodeState
     engineVersion: str
+    address: str
+    pools: list[str]
+    labels: dict[str, str]
+    total: Amounts
+    capacity: Amounts
+    reserved: Amounts
+    free: Amounts
+    gpuNames: list[str]
+    limitsStorage: bool
+    drain: DrainDocument | None
 
 
 @closed
@@ -352,6 +389,13 @@ class NodeList(TypedDict):
     """All nodes that ever were."""
 
     items: list[NodeItem]
+
+
+@closed
+class NodeDetails(TypedDict):
+    """A node."""
+
+    node: NodeItem
 
 
 @closed

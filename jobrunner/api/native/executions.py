@@ -14,6 +14,7 @@ from jobrunner.api.native.translate import Document
 from jobrunner.api.native.urls import urls_for_request
 from jobrunner.api.openapi.operation import answers
 from jobrunner.engine import cancel, queries
+from jobrunner.engine.feasibility import waiting_for
 
 LOG_BYTES = 64 * 1024
 
@@ -48,7 +49,8 @@ def show_execution(task_id: str, job_id: str, execution_id: str) -> Document:
     farm = current_farm()
     execution = queries.execution(farm, task_id, job_id, execution_id)
     tail = queries.output_tail(farm, execution, LOG_BYTES)
-    return translate.execution_details(execution, tail, urls_for_request(farm.settings))
+    urls = urls_for_request(farm.settings)
+    return translate.execution_details(execution, tail, urls, waiting_for(farm, execution))
 
 
 @route("POST", f"{EXECUTION}/stop")

@@ -11,6 +11,8 @@ from pydantic_core import ErrorDetails
 from jobrunner.api.json_body import parse_object
 from jobrunner.domain.hooks import Notify, Webhook, Webhooks
 from jobrunner.domain.misfire import Misfire
+from jobrunner.domain.placement import Concurrency, Placement
+from jobrunner.domain.resources import ResourceRequest
 from jobrunner.domain.retention import Retention
 from jobrunner.domain.retry import RetryPolicy
 from jobrunner.domain.specification import Specification
@@ -26,6 +28,9 @@ _PARTS: dict[tuple[str, int], type[Specification]] = {
     ("retryPolicy", 2): RetryPolicy,
     ("retention", 2): Retention,
     ("misfire", 2): Misfire,
+    ("resources", 2): ResourceRequest,
+    ("placement", 2): Placement,
+    ("concurrency", 2): Concurrency,
 }
 Specified = TypeVar("Specified", bound=Specification)
 _KEY_MARK = "[key]"  # pydantic's sign that the key of a dict is at fault, not its value

@@ -7,6 +7,7 @@ from typing_extensions import TypedDict
 from jobrunner.api.native.documents import Usage
 from jobrunner.api.openapi.faults import FaultDocument
 from jobrunner.api.openapi.forms import closed
+from jobrunner.domain.placement import Priority
 
 
 @closed
@@ -16,6 +17,7 @@ class Host(TypedDict):
     host: str
     available: bool
     blacklisted: bool
+    draining: bool
     circuit: str
     error: str | None
     node: str
@@ -56,6 +58,22 @@ class Queue(TypedDict):
 
 
 @closed
+class WaitingLine(TypedDict):
+    """How many messages of one pool and priority wait."""
+
+    pool: str
+    priority: Priority
+    length: int
+
+
+@closed
+class JobQueue(Queue):
+    """What waits for a node, by pool and priority; null and none where Redis does not answer."""
+
+    waiting: list[WaitingLine]
+
+
+@closed
 class ScheduledQueue(Queue):
     """What waits for its time."""
 
@@ -66,7 +84,7 @@ class ScheduledQueue(Queue):
 class Queues(TypedDict):
     """What waits."""
 
-    jobs: Queue
+    jobs: JobQueue
     scheduled: ScheduledQueue
 
 

@@ -169,11 +169,11 @@ def _retry_policy(spec: JobSpec) -> Document | None:
 # ------------------------------------------------------------------------------------------------ executions
 
 
-def execution_details(execution: Execution, tail: OutputTail, urls: Urls) -> Document:
-    """An execution with the end of its output."""
+def execution_details(execution: Execution, tail: OutputTail, urls: Urls, waiting_for: str | None = None) -> Document:
+    """An execution with the end of its output, and what it waits for."""
     task_id, job_id = execution.task_id, execution.job_id
     return {
-        "execution": _execution(execution, tail, urls),
+        "execution": {**_execution(execution, tail, urls), "waitingFor": waiting_for},
         "job": _reference(job_id, urls.job(task_id, job_id)),
         "task": _reference(task_id, urls.task(task_id)),
     }

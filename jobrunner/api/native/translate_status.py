@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from jobrunner import __version__
 from jobrunner.api.native.times import iso
@@ -12,6 +12,7 @@ from jobrunner.api.native.urls import Urls
 from jobrunner.domain.engine_circuit import Circuit
 from jobrunner.domain.executions import Execution, Node
 from jobrunner.domain.node_states import NodeState, node_state
+from jobrunner.domain.placement import Priority
 from jobrunner.engine.blacklist import shown_host
 from jobrunner.engine.status import FarmStatus
 
@@ -26,7 +27,7 @@ def status_document(status: FarmStatus, silent_seconds: float, urls: Urls) -> Do
             "hasMore": status.has_more_running,
         },
         "queues": {
-            "jobs": {"length": status.queue_length},
+            "jobs": _queue(status.queue_lengths),
             "scheduled": {"length": status.scheduled_count, "nextScheduledAt": iso(next_due)},
         },
         "tasks": {"count": status.tasks_count},
@@ -41,14 +42,25 @@ def status_document(status: FarmStatus, silent_seconds: float, urls: Urls) -> Do
     }
 
 
+def _queue(lengths: Mapping[tuple[str, Priority], int] | None) -> Document:
+    if lengths is None:
+        return {"length": None, "waiting": []}
+    order = list(Priority)
+    lines = sorted(lengths.items(), key=lambda line: (line[0][0], order.index(line[0][1])))
+    waiting = [{"pool": pool, "priority": priority, "length": length} for (pool, priority), length in lines]
+    return {"length": sum(lengths.values()), "waiting": waiting}
+
+
 def _host(node: Node, status: FarmStatus, silent_seconds: float) -> Document:
     state = node_state(node, status.at, silent_seconds)
     troubles = {"silent": f"not heard of since {iso(node.seen_at)}", "stopped": f"stopped at {iso(node.stopped_at)}"}
     is_blacklisted = node.name in status.blacklisted
+    takes_work = node.drain is None and not is_blacklisted
     return {
         "host": shown_host(node),
-        "available": state is NodeState.UP and node.circuit == Circuit.CLOSED and not is_blacklisted,
+        "available": state is NodeState.UP and node.circuit == Circuit.CLOSED and takes_work,
         "blacklisted": is_blacklisted,
+        "draining": node.drain is not None,
         "circuit": node.circuit,
         "error": node.engine_error or troubles.get(state),
         "node": node.name,

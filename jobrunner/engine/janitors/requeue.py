@@ -24,8 +24,14 @@ def requeue(farm: Farm) -> None:
         has_message = farm.queue.has_message(batch)
         for execution_id in batch:
             if not has_message[execution_id]:
-                send(farm, execution_id)
-                farm.announce(Repaired(execution_id, janitor="requeue", what="it had no message"))
+                _send_again(farm, execution_id)
         after_id = batch[-1]
         if farm.stopping.is_set():
             return
+
+
+def _send_again(farm: Farm, execution_id: str) -> None:
+    execution = farm.store.executions.get(execution_id)
+    if execution is not None and execution.state is State.ENQUEUED:
+        send(farm, execution)
+        farm.announce(Repaired(execution_id, janitor="requeue", what="it had no message"))

@@ -11,6 +11,7 @@ from docker.types import HostConfig, LogConfig
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.outcomes import ContainerExit
 from jobrunner.domain.ports import Container, ContainerStatus
+from jobrunner.executors.docker.limits import resource_limits
 from jobrunner.settings import Settings
 
 FARM_LABEL = "jobrunner.farm"
@@ -48,6 +49,7 @@ def creation(execution: Execution, settings: Settings, farm_id: str) -> dict[str
             log_config=_log_config(settings.output_cap_bytes),
             security_opt=["no-new-privileges"],
             extra_hosts=dict(execution.spec.additional_dns_entries),
+            **resource_limits(execution),
         ),
         "use_config_proxy": False,  # the proxies in the worker's ~/.docker/config.json are no business of the job
     }

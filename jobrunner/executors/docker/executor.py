@@ -14,7 +14,7 @@ from urllib3.exceptions import ReadTimeoutError
 from jobrunner.domain.engine_circuit import Circuit
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.images import ImageReference
-from jobrunner.domain.ports import Container, ContainerStatus, OutputReader
+from jobrunner.domain.ports import Container, ContainerStatus, Machine, OutputReader
 from jobrunner.domain.usage import ResourceUsage
 from jobrunner.errors import ContainerVanished, EngineUnavailable
 from jobrunner.executors.docker import output, usage
@@ -27,6 +27,7 @@ from jobrunner.executors.docker.containers import (
     from_listing,
 )
 from jobrunner.executors.docker.errors import create_error, is_engine_trouble, start_error
+from jobrunner.executors.docker.machine import machine_of
 from jobrunner.executors.docker.pull import pull
 from jobrunner.settings import Settings
 
@@ -152,6 +153,11 @@ class DockerExecutor:
         # The list does not say how they ended; only few that have ended are there at any time.
         complete = [self.find(c.execution_id) if c.status is ContainerStatus.EXITED else c for c in listed]
         return [container for container in complete if container]
+
+    def machine(self) -> Machine:
+        """What the Engine's machine has."""
+        with self._client.guard() as api:
+            return machine_of(api.info(), is_here=self._settings.docker_host.startswith("unix:"))
 
     def check(self) -> str:
         """The Engine's version; EngineUnavailable within seconds if it does not answer."""

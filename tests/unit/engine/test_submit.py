@@ -54,7 +54,7 @@ def test_a_redis_that_goes_away_in_between_delays_a_job_but_does_not_lose_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(world.queue, "check", lambda: None)  # the last moment that it answered
-    monkeypatch.setattr(world.queue, "push", lambda execution_id, node=None: no_answer())
+    monkeypatch.setattr(world.queue, "push", lambda *args, **options: no_answer())
     world.triggers.is_down = True
     now, later = world.submit(), world.submit(start_in="10s")
     assert (world.get(now).state, world.get(later).state) == (State.ENQUEUED, State.SCHEDULED)
