@@ -18,6 +18,7 @@ from typing import Annotated, Any
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     IPvAnyNetwork,
@@ -27,6 +28,14 @@ from pydantic import (
     model_validator,
 )
 
+from jobrunner.container_rules import (
+    NETWORK_NAME,
+    Capability,
+    ContainerRules,
+    HostFolder,
+    capability_name,
+    volumes_from_text,
+)
 from jobrunner.errors import SettingsError
 
 CONFIG_FILE_VARIABLE = "JOBRUNNER_CONFIG"
@@ -68,6 +77,8 @@ def _node_name(value: str) -> str:
 Seconds = Annotated[float, Field(gt=0, le=10**9)]
 Days = Annotated[float, Field(ge=0, le=36500)]  # 0: for ever
 Name = Annotated[str, AfterValidator(_node_name)]
+NetworkName = Annotated[str, Field(pattern=f"^{NETWORK_NAME}$")]
+CapabilityName = Annotated[Capability, BeforeValidator(capability_name)]
 
 
 class Settings(BaseModel):
@@ -118,6 +129,14 @@ class Settings(BaseModel):
     output_retention_days: Days = 30.0
     redacted_names: tuple[str, ...] = ("password", "key", "secret", "client_id", "token")
 
+    # Containers
+    registry_credentials_file: Path | None = None
+    node_volumes: Annotated[Mapping[str, HostFolder], BeforeValidator(volumes_from_text)] | None = None
+    container_networks: tuple[NetworkName, ...] | None = None
+    container_capabilities: tuple[CapabilityName, ...] | None = None
+    container_allow_new_privileges: bool = False
+    container_pids_limit: int = Field(4096, ge=16, le=2**22)
+
     # Notifications
     delivery_retries: int = Field(5, ge=0, le=20)
     delivery_first_delay_seconds: Seconds = 5.0
@@ -150,7 +169,14 @@ class Settings(BaseModel):
     log_level: LogLevel = LogLevel.INFO
     log_format: LogFormat = LogFormat.CONSOLE
 
-    @field_validator("redacted_names", "webhook_allowed_networks", "api_trusted_proxies", mode="before")
+    @field_validator(
+        "redacted_names",
+        "webhook_allowed_networks",
+        "api_trusted_proxies",
+        "container_networks",
+        "container_capabilities",
+        mode="before",
+    )
     @classmethod
     def _split_names(cls, value: Any) -> Any:
         """Take `a, b, c`, as a line of a file or an environment variable has it."""
@@ -169,6 +195,15 @@ class Settings(BaseModel):
         if self.smtp_host is not None and self.smtp_from is None:
             raise ValueError("smtp_from must be set where smtp_host is: it is the sender of all e-mail")
         return self
+
+    @property
+    def container_rules(self) -> ContainerRules:
+        """What jobs may ask for in this farm."""
+        return ContainerRules(
+            networks=frozenset(self.container_networks or ()),
+            capabilities=frozenset(self.container_capabilities or ()),
+            new_privileges=self.container_allow_new_privileges,
+        )
 
 
 def load_settings(

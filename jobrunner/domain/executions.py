@@ -116,6 +116,7 @@ class Node:
     started_at: datetime
     engine_version: str = ""
     stopped_at: datetime | None = None
+    volumes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,9 @@ class Presence:
         self._node, self.incarnation = node, incarnation
         self.engine_answers = False
         now = node.farm.clock.now()
-        self._known = Node(node.name, machine_id(), os.getpid(), node.farm.settings.slots, 0, now, now)
+        volumes = tuple(node.farm.settings.node_volumes or ())
+        slots = node.farm.settings.slots
+        self._known = Node(node.name, machine_id(), os.getpid(), slots, 0, now, now, volumes=volumes)
 
     def check_name(self) -> None:
         """Raise Conflict where a worker on another machine speaks for a node of this name, and lives."""

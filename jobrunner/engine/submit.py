@@ -9,6 +9,7 @@ from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.schedules import due_at
 from jobrunner.domain.specs import JobSpec
 from jobrunner.engine.cancel import waiting_of_job, withdraw
+from jobrunner.engine.container_check import check_container
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.make import make_execution
 from jobrunner.engine.notify import check_can_notify
@@ -30,10 +31,12 @@ def submit(
     """Make a job of a task, with its first execution.
 
     The execution is written last and durably: whoever gets an answer has an execution that will reach its end.
-    Raises InvalidRequest (it wants e-mail, and the farm has no mail server), Conflict (the job id is taken),
+    Raises InvalidRequest (it wants e-mail, and the farm has no mail server; or a container that the farm does not
+    allow), Conflict (the job id is taken, or no node has a volume of it),
     StoreUnavailable, QueueUnavailable (nothing is stored then).
     """
     check_can_notify(farm.settings, spec)
+    check_container(farm, spec.container)
     farm.queue.check()
     now = farm.clock.now()
     job = Job(
@@ -62,6 +65,7 @@ def resubmit(farm: Farm, task_id: str, job_id: str, spec: JobSpec, *, caller_add
     if stored.task_id != task_id:
         raise Conflict("jobId", "is the id of a job of another task")
     check_can_notify(farm.settings, spec)
+    check_container(farm, spec.container)
     farm.queue.check()
     now = farm.clock.now()
     revision = stored.revision + 1

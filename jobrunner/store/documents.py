@@ -226,6 +226,7 @@ class NodeDocument(Document):
     started_at = DateTimeField(required=True)
     engine_version = StringField(default="")
     stopped_at = DateTimeField()
+    volumes = ListField(StringField())
 
     meta = {  # noqa: RUF012
         "collection": "nodes",

@@ -37,5 +37,5 @@ class MongoNodes:
 
 
 def _node(document: NodeDocument) -> Node:
-    fields = {name: getattr(document, name) for name in NodeDocument._fields if name != "id"}
-    return Node(name=document.id, **fields)
+    fields = {name: getattr(document, name) for name in NodeDocument._fields if name not in ("id", "volumes")}
+    return Node(name=document.id, volumes=tuple(document.volumes), **fields)

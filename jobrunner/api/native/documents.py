@@ -11,6 +11,7 @@ from typing import Any, NotRequired
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
+from jobrunner.domain.container_options import ContainerOptions
 from jobrunner.domain.deliveries import DeliveryKind, DeliveryState
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.states import State
@@ -123,6 +124,7 @@ class JobMetadata(TypedDict):
     retry_count: int
     timeout: int | None
     webhooks: WebhooksDocument
+    container: ContainerOptions
     custom: dict[str, Any]
 
 
@@ -301,6 +303,7 @@ class NodeItem(TypedDict):
     seenAt: str
     state: str
     engineVersion: str
+    volumes: list[str]
 
 
 @_closed

@@ -149,6 +149,7 @@ def _job_metadata(job: Job, newest: Execution | None, redacted_names: Iterable[s
         "retry_count": newest.attempt - 1 if newest else 0,
         "timeout": int(newest.timeout_seconds) if newest else spec.timeout,
         "webhooks": webhooks_document(spec, redacted_names),
+        "container": spec.container.model_dump(mode="json", by_alias=True, exclude_unset=True),
         "custom": spec.caller_metadata,
     }
 

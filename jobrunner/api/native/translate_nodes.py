@@ -25,6 +25,7 @@ def _node_item(node: Node, now: datetime, silent_seconds: float) -> Document:
         "seenAt": iso(node.seen_at),
         "state": node_state(node, now, silent_seconds),
         "engineVersion": node.engine_version,
+        "volumes": list(node.volumes),
     }
 
 
