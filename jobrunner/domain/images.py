@@ -43,7 +43,7 @@ class ImageReference:
     def registry(self) -> str:
         """The host of its registry, with the port where there is one; `docker.io` where the name has no host."""
         host, slash, _ = self.name.partition("/")
-        is_host = slash and ("." in host or ":" in host or host == "localhost" or not host.islower())
+        is_host = slash and ("." in host or ":" in host or host == "localhost" or host != host.lower())
         return host.lower() if is_host else DOCKER_HUB
 
     @property

@@ -193,7 +193,8 @@ def test_nodes_are_listed_with_their_state(api: ApiFarm) -> None:
         api.farm.store.nodes.beat(Node(name, "m", 1, 16, 2, seen_at, now, "20.10", stopped_at))
     items = get(api, "/nodes/")["items"]
     assert [(item["name"], item["state"]) for item in items] == [("a", "up"), ("b", "silent"), ("c", "stopped")]
-    assert set(items[0]) == {"name", "machine", "pid", "slots", "running", "seenAt", "state", "engineVersion"}
+    keys = {"name", "machine", "pid", "slots", "running", "seenAt", "state", "engineVersion", "volumes"}
+    assert set(items[0]) == keys
 
 
 class LaterClock:

@@ -45,6 +45,8 @@ def login(path: Path, image: str) -> dict[str, str]:
         ("https://index.docker.io/v1/", "ubuntu:24.04"),
         ("https://index.docker.io/v1/", "team/tool"),
         ("docker.io", "docker.io/team/tool"),
+        ("docker.io", "index.docker.io/team/tool"),
+        ("docker.io", "123/tool"),
     ],
 )
 def test_a_login_is_found_by_the_host_of_the_image(path: Path, address: str, image: str) -> None:

@@ -36,7 +36,7 @@ class RegistryCredentials:
         if self._path is None:
             return {}
         try:
-            return _read(self._path).get(registry, {})
+            return _read(self._path).get(_host(registry), {})
         except SettingsError as error:
             raise ImagePullFailed(f"the node's logins at registries cannot be used: {error}") from None
 
@@ -58,7 +58,7 @@ def _read(path: Path) -> dict[str, AuthConfig]:
 
 
 def _host(address: str) -> str:
-    """The registry that an entry is for; `docker login` writes https://index.docker.io/v1/ for Docker Hub."""
+    """The one name of a registry: `docker login` writes https://index.docker.io/v1/ for Docker Hub."""
     host = urlsplit(address if "://" in address else f"//{address}").netloc.lower()
     return DOCKER_HUB if host in HUB_HOSTS else host
 
