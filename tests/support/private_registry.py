@@ -52,6 +52,14 @@ class PrivateRegistry:
         except docker.errors.ImageNotFound:
             pass  # what was wanted
 
+    def forget_all(self) -> None:
+        """Have the Engine not know any image from here any more, by tag or by digest."""
+        for image in self.engine.images():
+            references = [*(image["RepoTags"] or ()), *(image["RepoDigests"] or ())]
+            for reference in references:
+                if reference.startswith(f"{self.host}/") and "<none>" not in reference:
+                    self.forget(reference)
+
     def was_asked(self) -> int:
         """How many requests for manifests there have been."""
         return self.log.read_text(encoding="utf-8").count("/manifests/")
@@ -69,7 +77,9 @@ def private_registry(folder: Path, engine: docker.APIClient) -> Iterator[Private
         process = subprocess.Popen([PROGRAM, "serve", str(folder / "config.json")], stdout=output, stderr=output)
     try:
         wait_until(lambda: _answers(host), START_SECONDS, "the registry answers")
-        yield PrivateRegistry(host, log, engine)
+        registry = PrivateRegistry(host, log, engine)
+        yield registry
+        registry.forget_all()
     finally:
         process.terminate()
         process.wait(END_SECONDS)
