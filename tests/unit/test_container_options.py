@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jobrunner.api.native.job_spec import parse_spec
 from jobrunner.container_rules import KEPT_CAPABILITIES, Capability, ContainerRules, HostFolder
@@ -106,6 +108,30 @@ def test_a_fault_is_named_by_its_full_key_and_is_the_only_one(container: Any, fi
     faults = faults_of(container)
     assert set(faults) == {f"container{field}"}
     assert reason in faults[f"container{field}"]
+
+
+_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["/a", "1m", "ALL"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8) | st.just("nofile"), inner),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dictionaries(st.sampled_from([*EVERYTHING, "privileged"]), _VALUES, min_size=1, max_size=4))
+def test_whatever_is_given_is_taken_and_kept_or_refused_by_its_key(container: dict[str, Any]) -> None:
+    try:
+        spec = parse_spec(json.dumps({"image": "a", "container": container}).encode())
+    except InvalidRequest as refused:
+        assert all(fault.field.startswith(("container", "body")) and fault.reason for fault in refused.faults)
+    else:
+        assert "privileged" not in container
+        assert type(spec).model_validate_json(spec.to_json()) == spec
 
 
 def test_what_is_written_in_other_ways_is_the_same() -> None:
