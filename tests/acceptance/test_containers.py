@@ -98,7 +98,7 @@ def test_everything_that_a_job_says_holds_inside_and_is_shown(
 ) -> None:
     container = {
         "entrypoint": ["sh", "-c"],
-        "workingDirectory": "/work",
+        "workingDirectory": "/app",
         "user": "1234:4321",
         "init": True,
         "readOnlyRoot": True,
@@ -123,7 +123,7 @@ def test_everything_that_a_job_says_holds_inside_and_is_shown(
     assert (inspected["HostConfig"]["PidsLimit"], inspected["HostConfig"]["Init"]) == (50, True)
     assert strict_farm.wait_for_end(accepted)["status"] == "done"
     assert strict_farm.output(accepted, "stdout").decode().splitlines() == [
-        *("1234", "4321", "/work", "1", "0", "2048", "3072", "100", "200", "from the node", "lo"),
+        *("1234", "4321", "/app", "1", "0", "2048", "3072", "100", "200", "from the node", "lo"),
         "CapBnd:\t0000000000000000",
     ]
     shown = strict_farm.http.get(accepted["jobUrl"], timeout=10).json()["job"]["metadata"]["container"]

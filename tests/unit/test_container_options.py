@@ -16,7 +16,7 @@ from jobrunner.errors import InvalidRequest
 
 EVERYTHING = {
     "entrypoint": ["python3", "-u"],
-    "workingDirectory": "/work",
+    "workingDirectory": "/app",
     "user": "1000:1000",
     "init": True,
     "readOnlyRoot": True,
