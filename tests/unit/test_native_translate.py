@@ -196,6 +196,7 @@ def test_a_node_is_up_silent_or_stopped(node: Node, seconds_later: int, state: s
         "seenAt": "2019-01-17T15:13:02.614000",
         "state": state,
         "engineVersion": "20.10",
+        "volumes": [],
     }
     assert item | told == item
 
