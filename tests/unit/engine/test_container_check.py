@@ -9,6 +9,7 @@ import pytest
 from jobrunner.container_rules import HostFolder
 from jobrunner.domain.executions import Node
 from jobrunner.domain.outcomes import Cause
+from jobrunner.domain.resources import ONE_SLOT
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 from jobrunner.engine.presence import Presence
@@ -27,7 +28,7 @@ def spec(**container: Any) -> JobSpec:
 
 def know_node(world: World, name: str, *volumes: str) -> None:
     now = world.clock.now()
-    world.store.nodes.beat(Node(name, "m", 1, 16, 0, seen_at=now, started_at=now, volumes=volumes))
+    world.store.nodes.beat(Node(name, "m", 1, 16, 0, seen_at=now, started_at=now, capacity=ONE_SLOT, volumes=volumes))
 
 
 def test_what_the_farm_does_not_allow_is_refused_at_once_and_nothing_is_stored(world: World) -> None:
