@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ import docker
 import pytest
 
 from tests.support.farm import Farm, wait_until
-from tests.support.private_registry import PASSWORD, PROGRAM, PrivateRegistry, logins, private_registry
+from tests.support.private_registry import PASSWORD, PROGRAM, USER, PrivateRegistry, logins, private_registry
 
 pytestmark = pytest.mark.services
 
@@ -183,6 +185,18 @@ def test_a_volume_that_no_node_has_is_refused(strict_farm: Farm) -> None:
     assert faults == {"container.volumes.0.name": "no node that may run it has a volume 'etc'"}
 
 
+def test_a_job_runs_on_the_node_that_has_its_volume(strict_farm: Farm, folder: Path) -> None:
+    strict_farm.start_worker("two", node_volumes=f"local={folder}")
+    mounts = {"volumes": [{"name": "local", "target": "/l"}]}
+    ended = [strict_farm.wait_for_end(strict_farm.post_job("ls", "/l", container=mounts)) for _ in range(3)]
+    strict_farm.end("two")
+    assert [(end["status"], end["node"]) for end in ended] == [("done", "two")] * 3
+    waiting = strict_farm.post_job("true", container=mounts)
+    execution = strict_farm.execution(waiting)
+    assert execution["waitingFor"] == "a node: none of the pool 'default' with the volumes local is up and takes work"
+    strict_farm.http.post(f"{waiting['executionUrl']}/stop/", timeout=10)
+
+
 def test_to_write_in_a_volume_that_can_only_be_read_fails_with_the_reason(strict_farm: Farm) -> None:
     volumes = [{"name": "models", "target": "/m", "readOnly": False}]
     ended = strict_farm.wait_for_end(strict_farm.post_job("true", container={"volumes": volumes}))
@@ -271,15 +285,31 @@ def test_a_login_that_is_refused_ends_the_execution_at_once_and_is_shown_nowhere
     assert '"executionCount":1' in job.replace(" ", "")
     logs = "".join(farm.log(name) for name in ("api", "one", "scheduler"))
     assert accepted["executionId"] in logs
-    for shown in (job, logs, farm.http.get(f"{farm.url}/status/", timeout=10).text):
-        assert WRONG_PASSWORD not in shown
+    pages = ("status/", "nodes/", "executions/", "events/?format=json", f"executions/{accepted['executionId']}/")
+    for shown in (job, logs, *(farm.http.get(f"{farm.url}/{page}", timeout=10).text for page in pages)):
+        assert shown and WRONG_PASSWORD not in shown and encoded_login(WRONG_PASSWORD) not in shown
     farm.end_all()
 
 
+def encoded_login(password: str) -> str:
+    """As HTTP and docker's config.json have it."""
+    return base64.b64encode(f"{USER}:{password}".encode()).decode()
+
+
 @needs_registry
-def test_a_login_that_is_taken_is_shown_nowhere(pulling_farm: Farm) -> None:
+def test_a_login_that_is_taken_is_shown_nowhere(
+    pulling_farm: Farm, registry: PrivateRegistry, engine: docker.APIClient
+) -> None:
+    image = registry.image("team/shown")
+    registry.push(pulling_farm.image, image)
+    accepted = pulling_farm.post_job("sleep", "5", image=image)
+    running = pulling_farm.wait_for_status(accepted, "running")
+    inspected = json.dumps(engine.inspect_container(running["metadata"]["container_id"]))
+    pulling_farm.wait_for_end(accepted)
     logs = "".join(pulling_farm.log(name) for name in ("api", "one", "scheduler"))
-    assert logs and PASSWORD not in logs
+    for shown in (logs, inspected):
+        assert shown and PASSWORD not in shown and encoded_login(PASSWORD) not in shown
+    registry.forget(image)
 
 
 def test_a_worker_whose_logins_others_may_read_does_not_start(make_farm: Any, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from jobrunner.domain.images import parse_image
 from jobrunner.errors import ImagePullFailed, SettingsError
 from jobrunner.executors.docker.executor import DockerExecutor
-from jobrunner.executors.docker.registry_credentials import RegistryCredentials
+from jobrunner.executors.docker.registry_credentials import RegistryCredentials, without_secrets
 from jobrunner.settings import Settings
 
 SECRET = "hunter2:with-colon"
@@ -133,3 +133,11 @@ def test_nothing_that_holds_them_shows_them(path: Path) -> None:
     executor = DockerExecutor(settings, "farm")
     shown = f"{executor!r} {vars(executor)!r} {settings!r} {RegistryCredentials(path)!r}"
     assert "hunter2" not in shown and ENCODED not in shown
+
+
+@pytest.mark.parametrize("secret", [SECRET, ENCODED])
+def test_a_registry_that_repeats_the_login_is_not_repeated(secret: str) -> None:
+    credentials = {"username": "farm", "password": SECRET, "serveraddress": "registry.example"}
+    assert without_secrets(f"unauthorized: {secret}, farm", credentials) == "unauthorized: ***, farm"
+    assert without_secrets("no token: identity", {"identitytoken": "identity"}) == "no token: ***"
+    assert without_secrets("not found", {}) == "not found"

@@ -12,7 +12,7 @@ from docker.errors import APIError
 from jobrunner.domain.images import ImageReference
 from jobrunner.executors.docker.client import EngineClient
 from jobrunner.executors.docker.errors import engine_words, is_engine_trouble, pull_error
-from jobrunner.executors.docker.registry_credentials import AuthConfig
+from jobrunner.executors.docker.registry_credentials import AuthConfig, without_secrets
 
 CHECKPOINT_SECONDS = 0.5
 
@@ -38,7 +38,7 @@ def pull(client: EngineClient, image: ImageReference, credentials: AuthConfig, c
         with client.guard():
             failure = pulling.result()
     if failure:
-        raise pull_error(failure, image, with_credentials=bool(credentials))
+        raise pull_error(without_secrets(failure, credentials), image, with_credentials=bool(credentials))
 
 
 def _follow(api: APIClient, image: ImageReference, credentials: AuthConfig, news: threading.Event) -> str:

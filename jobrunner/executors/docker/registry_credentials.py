@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jobrunner.domain.images import DOCKER_HUB
+from jobrunner.domain.redaction import REDACTED
 from jobrunner.errors import ImagePullFailed, SettingsError
 
 AuthConfig = Mapping[str, str]  # what the Engine takes as X-Registry-Auth; {} for none
@@ -39,6 +40,15 @@ class RegistryCredentials:
             return _read(self._path).get(_host(registry), {})
         except SettingsError as error:
             raise ImagePullFailed(f"the node's logins at registries cannot be used: {error}") from None
+
+
+def without_secrets(text: str, credentials: AuthConfig) -> str:
+    """What a registry says, without the login that it was told: it may repeat what it was sent."""
+    user, password = credentials.get("username", ""), credentials.get("password", "")
+    encoded = base64.b64encode(f"{user}:{password}".encode()).decode()
+    for secret in filter(None, (password and encoded, password, credentials.get("identitytoken"))):
+        text = text.replace(secret, REDACTED)
+    return text
 
 
 def _read(path: Path) -> dict[str, AuthConfig]:
