@@ -20,6 +20,7 @@ JobrunnerError
 ├── ContainerError          a container could not be had; becomes the outcome of its execution
 │   ├── ImageNotFound
 │   ├── ImagePullFailed         (worth another try)
+│   ├── ImageRefused            its registry wants other credentials, or any
 │   ├── CommandNotFound
 │   ├── CommandNotExecutable
 │   ├── ContainerRejected       the Engine refused to create or start it
@@ -170,6 +171,10 @@ class ImagePullFailed(ContainerError):
     """The registry could not be reached, or broke off."""
 
     worth_a_retry = True
+
+
+class ImageRefused(ContainerError):
+    """The registry does not take the farm's credentials, or asks for some and the farm has none."""
 
 
 class CommandNotFound(ContainerError):

@@ -18,6 +18,7 @@ from typing import Annotated, Any
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     IPvAnyNetwork,
@@ -27,6 +28,14 @@ from pydantic import (
     model_validator,
 )
 
+from jobrunner.container_rules import (
+    NETWORK_NAME,
+    Capability,
+    ContainerRules,
+    HostFolder,
+    capability_name,
+    volumes_from_text,
+)
 from jobrunner.errors import SettingsError
 from jobrunner.rules import PoolRule, TaskLimit, from_text, labels_from_text
 
@@ -76,6 +85,8 @@ Rate = Annotated[str, AfterValidator(_rate)]
 Seconds = Annotated[float, Field(gt=0, le=10**9)]
 Days = Annotated[float, Field(ge=0, le=36500)]  # 0: for ever
 Name = Annotated[str, AfterValidator(_node_name)]
+NetworkName = Annotated[str, Field(pattern=f"^{NETWORK_NAME}$")]
+CapabilityName = Annotated[Capability, BeforeValidator(capability_name)]
 
 
 class Settings(BaseModel):
@@ -150,6 +161,14 @@ class Settings(BaseModel):
     priority_step_seconds: Seconds = 300.0
     room_wait_seconds: Seconds = 30.0
 
+    # Containers
+    registry_credentials_file: Path | None = None
+    node_volumes: Annotated[Mapping[str, HostFolder], BeforeValidator(volumes_from_text)] | None = None
+    container_networks: tuple[NetworkName, ...] | None = None
+    container_capabilities: tuple[CapabilityName, ...] | None = None
+    container_allow_new_privileges: bool = False
+    container_pids_limit: int = Field(4096, ge=16, le=2**22)
+
     # Notifications
     delivery_retries: int = Field(5, ge=0, le=20)
     delivery_first_delay_seconds: Seconds = 5.0
@@ -189,6 +208,8 @@ class Settings(BaseModel):
         "api_cors_origins",
         "api_trusted_proxies",
         "node_pools",
+        "container_networks",
+        "container_capabilities",
         mode="before",
     )
     @classmethod
@@ -212,6 +233,15 @@ class Settings(BaseModel):
         if self.smtp_host is not None and self.smtp_from is None:
             raise ValueError("smtp_from must be set where smtp_host is: it is the sender of all e-mail")
         return self
+
+    @property
+    def container_rules(self) -> ContainerRules:
+        """What jobs may ask for in this farm."""
+        return ContainerRules(
+            networks=frozenset(self.container_networks or ()),
+            capabilities=frozenset(self.container_capabilities or ()),
+            new_privileges=self.container_allow_new_privileges,
+        )
 
 
 def load_settings(

@@ -166,6 +166,7 @@ class Node:
     gpu_names: tuple[str, ...] = ()
     limits_storage: bool = False
     drain: Drain | None = None
+    volumes: tuple[str, ...] = ()
 
     @property
     def free(self) -> Resources:

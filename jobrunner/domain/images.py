@@ -17,6 +17,7 @@ _REFERENCE = re.compile(
     r"(?:@(?P<digest>[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}))?"
 )
 LONGEST_NAME = 255
+DOCKER_HUB = "docker.io"
 
 
 class PullPolicy(StrEnum):
@@ -37,6 +38,13 @@ class ImageReference:
 
     def __str__(self) -> str:
         return self.name + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+    @property
+    def registry(self) -> str:
+        """The host of its registry, with the port where there is one; `docker.io` where the name has no host."""
+        host, slash, _ = self.name.partition("/")
+        is_host = slash and ("." in host or ":" in host or host == "localhost" or host != host.lower())
+        return host.lower() if is_host else DOCKER_HUB
 
     @property
     def tag_or_digest(self) -> str:

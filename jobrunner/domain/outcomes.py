@@ -17,6 +17,7 @@ from jobrunner.errors import (
     ContainerVanished,
     ImageNotFound,
     ImagePullFailed,
+    ImageRefused,
 )
 
 SIGNAL_BASE = 128  # a program that died of signal N has exit code 128 + N (POSIX shells, and the Docker Engine)
@@ -41,6 +42,7 @@ class Cause(StrEnum):
     CONTAINER_VANISHED = "container_vanished"
     IMAGE_NOT_FOUND = "image_not_found"
     IMAGE_PULL_FAILED = "image_pull_failed"
+    IMAGE_REFUSED = "image_refused"
     COMMAND_NOT_FOUND = "command_not_found"
     COMMAND_NOT_EXECUTABLE = "command_not_executable"
     CONTAINER_REJECTED = "container_rejected"
@@ -109,6 +111,7 @@ def _signal_name(exit_code: int) -> str:
 _CAUSES: dict[type[ContainerError], Cause] = {
     ImageNotFound: Cause.IMAGE_NOT_FOUND,
     ImagePullFailed: Cause.IMAGE_PULL_FAILED,
+    ImageRefused: Cause.IMAGE_REFUSED,
     CommandNotFound: Cause.COMMAND_NOT_FOUND,
     CommandNotExecutable: Cause.COMMAND_NOT_EXECUTABLE,
     ContainerRejected: Cause.CONTAINER_REJECTED,

@@ -71,6 +71,7 @@ class Demand:
     node: str | None = None
     constraints: Mapping[str, str] = field(default_factory=dict)
     limits: tuple[Limit, ...] = ()
+    volumes: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """The same text for equal demands."""
@@ -82,6 +83,7 @@ class Demand:
                 "node": self.node or "",
                 "constraints": dict(self.constraints),
                 "limits": [[limit.name, limit.most] for limit in self.limits],
+                "volumes": self.volumes,
             },
             sort_keys=True,
         )

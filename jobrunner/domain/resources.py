@@ -6,18 +6,16 @@ limited.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass, fields
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
+from jobrunner.domain.sizes import ByteSize, size_in_words
 from jobrunner.domain.specification import Number, Specification, WholeNumber
 
 MILLIS = 1000  # of a cpu
-_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*([bkmgt]?)(?:i?b)?", re.IGNORECASE)
-_UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 SMALLEST_MEMORY_BYTES = 6 * 1024**2  # the Docker Engine takes no less
 SMALLEST_STORAGE_BYTES = 1024**2
 LARGEST_BYTES = 2**50
@@ -71,40 +69,19 @@ def total(amounts: Iterable[Resources]) -> Resources:
 WORDS: dict[str, tuple[str, Callable[[int], str]]] = {  # each amount: the key of a specification, and how to say one
     "slots": ("slots", str),
     "cpu_millis": ("cpu", lambda amount: f"{amount / MILLIS:g}"),
-    "memory_bytes": ("memory", lambda amount: size_in_words(amount)),
+    "memory_bytes": ("memory", size_in_words),
     "gpus": ("gpu", str),
-    "storage_bytes": ("storage", lambda amount: size_in_words(amount)),
+    "storage_bytes": ("storage", size_in_words),
 }
-
-
-def size_in_words(size_bytes: int) -> str:
-    """`512m`, `1.5g`: the largest unit of which there is at least one."""
-    for unit in ("t", "g", "m", "k"):
-        if abs(size_bytes) >= _UNITS[unit]:
-            return f"{size_bytes / _UNITS[unit]:.4g}{unit}"
-    return str(size_bytes)
-
-
-def _size(value: Any) -> Any:
-    """Bytes from a number, or from text such as 512m (of 1024s, as Docker has them)."""
-    if not isinstance(value, str):
-        return value
-    match = _SIZE.fullmatch(value.strip())
-    if not match:
-        raise ValueError("must be a number of bytes, or a size such as '512m' or '1.5g'")
-    return int(float(match[1]) * _UNITS[match[2].lower()])
-
-
-_Size = BeforeValidator(_size, json_schema_input_type=int | str)
 
 
 class ResourceRequest(Specification):
     """What an execution gets of its node: reserved there, and the limit of its container."""
 
     cpu: Annotated[float, Number, Field(ge=0.01, le=1024)] | None = None
-    memory: Annotated[WholeNumber, _Size, Field(ge=SMALLEST_MEMORY_BYTES, le=LARGEST_BYTES)] | None = None
+    memory: Annotated[ByteSize, Field(ge=SMALLEST_MEMORY_BYTES, le=LARGEST_BYTES)] | None = None
     gpu: Annotated[WholeNumber, Field(ge=0, le=1024)] = 0
-    storage: Annotated[WholeNumber, _Size, Field(ge=SMALLEST_STORAGE_BYTES, le=LARGEST_BYTES)] | None = None
+    storage: Annotated[ByteSize, Field(ge=SMALLEST_STORAGE_BYTES, le=LARGEST_BYTES)] | None = None
 
     @property
     def needs(self) -> Resources:

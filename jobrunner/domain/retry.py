@@ -57,6 +57,7 @@ class RetryOn(StrEnum):
     LOST = "lost"
     IMAGE_PULL = "imagePull"
     IMAGE_NOT_FOUND = "imageNotFound"
+    IMAGE_REFUSED = "imageRefused"
     COMMAND_NOT_FOUND = "commandNotFound"
     COMMAND_NOT_EXECUTABLE = "commandNotExecutable"
     CONTAINER_REJECTED = "containerRejected"
@@ -72,10 +73,13 @@ NAMED_BY: dict[Cause, RetryOn] = {
     Cause.CONTAINER_VANISHED: RetryOn.LOST,
     Cause.IMAGE_PULL_FAILED: RetryOn.IMAGE_PULL,
     Cause.IMAGE_NOT_FOUND: RetryOn.IMAGE_NOT_FOUND,
+    Cause.IMAGE_REFUSED: RetryOn.IMAGE_REFUSED,
     Cause.COMMAND_NOT_FOUND: RetryOn.COMMAND_NOT_FOUND,
     Cause.COMMAND_NOT_EXECUTABLE: RetryOn.COMMAND_NOT_EXECUTABLE,
     Cause.CONTAINER_REJECTED: RetryOn.CONTAINER_REJECTED,
 }
+
+BY_DEFAULT = tuple(word for word in RetryOn if word is not RetryOn.IMAGE_REFUSED)
 
 
 def _exit_code(value: int) -> int:
@@ -95,13 +99,17 @@ ExitCode = Annotated[WholeNumber, Field(ge=1, le=255), AfterValidator(_exit_code
 
 
 class RetryPolicy(Specification):
-    """When a job is tried again, and on what. What is None is as the farm's settings say; by default, on all."""
+    """When a job is tried again, and on what. What is None is as the farm's settings say.
+
+    Where it does not say on what: on all but a refused login. That is refused again, and a registry may lock an account
+    which tries and tries.
+    """
 
     first_delay_seconds: DelaySeconds | None = None
     factor: Annotated[float, Number, Field(ge=1, le=LARGEST_FACTOR)] | None = None
     longest_delay_seconds: DelaySeconds | None = None
     jitter: Annotated[float, Number, Field(ge=0, le=1)] | None = None
-    on: Annotated[tuple[RetryOn, ...], Field(max_length=100), AfterValidator(_not_empty)] = tuple(RetryOn)
+    on: Annotated[tuple[RetryOn, ...], Field(max_length=100), AfterValidator(_not_empty)] = BY_DEFAULT
     exit_codes: Annotated[tuple[ExitCode, ...], Field(max_length=255), AfterValidator(_not_empty)] | None = None
 
     @model_validator(mode="after")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-import shlex
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -24,6 +23,8 @@ from pydantic import (
     model_validator,
 )
 
+from jobrunner.domain.commands import Command, words_of
+from jobrunner.domain.container_options import ContainerOptions
 from jobrunner.domain.hooks import Moment, Notify, Secret, Webhook, Webhooks
 from jobrunner.domain.images import PullPolicy, parse_image
 from jobrunner.domain.labels import Labels
@@ -35,7 +36,6 @@ from jobrunner.domain.retry import RetryPolicy
 from jobrunner.domain.schedules import check_cron, check_timezone, parse_duration, parse_instant
 from jobrunner.domain.specification import Number, Specification, Text, WholeNumber, check_text
 
-LONGEST_COMMAND_BYTES = 128 * 1024  # Linux: MAX_ARG_STRLEN, the longest single argument of execve(2)
 MOST_ENVS = 1000
 LONGEST_ENV_NAME = 1024
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
@@ -43,23 +43,6 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 
 def _image(value: str) -> str:
     return str(parse_image(value))
-
-
-def _command(value: Any) -> str | tuple[str, ...]:
-    words = [value] if isinstance(value, str) else value
-    if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
-        raise ValueError("must be a string, or a list of strings")
-    if sum(len(word.encode()) + 1 for word in words) > LONGEST_COMMAND_BYTES:
-        raise ValueError(f"must have at most {LONGEST_COMMAND_BYTES} bytes")
-    try:
-        split = shlex.split(value) if isinstance(value, str) else words
-    except ValueError as error:
-        raise ValueError(f"cannot be split into words ({error}); give it as a list of strings instead") from None
-    if not split:
-        raise ValueError("must not be empty; leave it out to run the image's own command")
-    if any("\0" in word for word in words):
-        raise ValueError("must not contain a NUL character")
-    return value if isinstance(value, str) else tuple(words)
 
 
 def _env_name(value: str) -> str:
@@ -105,7 +88,6 @@ def _json_object(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-Command = Annotated[str | tuple[str, ...], BeforeValidator(_command)]
 UnixSeconds = Annotated[float, Number, AfterValidator(_instant)]
 
 
@@ -153,6 +135,7 @@ class JobSpec(Specification):
     placement: Placement = Placement()
     priority: Priority = Priority.NORMAL
     concurrency: Concurrency | None = None
+    container: ContainerOptions = ContainerOptions()
     webhooks: Webhooks = Webhooks()
     webhook: Webhook | None = None  # short for one of webhooks.finishes
     webhook_secret: Secret | None = Field(None, repr=False)
@@ -192,7 +175,7 @@ class JobSpec(Specification):
     @property
     def words(self) -> tuple[str, ...] | None:
         """The command as the list of words that the container gets; None for the image's own command."""
-        return tuple(shlex.split(self.command)) if isinstance(self.command, str) else self.command
+        return None if self.command is None else words_of(self.command)
 
     @property
     def expires_at(self) -> datetime | None:

@@ -24,6 +24,7 @@ def demand_for(settings: Settings, task_id: str, spec: JobSpec) -> Demand:
         node=placement.node,
         constraints=placement.constraints,
         limits=tuple(sorted(_limits(settings, task_id, spec))),
+        volumes=tuple(sorted({mount.name for mount in spec.container.volumes})),
     )
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+from jobrunner.domain.container_options import ContainerOptions
 from jobrunner.domain.executions import Execution, Node
 from jobrunner.domain.placement import Demand, Limit, matches
 from jobrunner.domain.resources import ONE_SLOT, WORDS, Resources
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
+from jobrunner.engine.container_check import check_container
 from jobrunner.engine.demand import demand_for, demand_of
 from jobrunner.engine.farm import Farm
 from jobrunner.errors import Conflict
@@ -20,10 +22,12 @@ STORAGE_NEEDS = "no node's Engine can limit it: that takes btrfs, zfs, or overla
 def check_can_run(farm: Farm, task_id: str, spec: JobSpec) -> None:
     """Raise Conflict where no node that the farm knows, up or not, could ever run the job; it names the field.
 
+    Raises InvalidRequest where the farm's rules do not allow the container that the job asks for.
     A farm that knows no node yet takes everything. So does a pool that the farm's own rules name.
     """
+    check_container(farm.settings, spec.container)
     demand = demand_for(farm.settings, task_id, spec)
-    if demand.needs == ONE_SLOT and demand.node is None and not demand.constraints and spec.placement.pool is None:
+    if _fits_any_node(demand) and spec.placement.pool is None:
         return
     known = farm.store.nodes.all()
     if not known:
@@ -35,6 +39,8 @@ def check_can_run(farm: Farm, task_id: str, spec: JobSpec) -> None:
     if in_place and not matching:
         wanted = ", ".join(f"{name}={value}" for name, value in demand.constraints.items())
         raise Conflict("placement.constraints", f"no node has the labels {wanted}")
+    if matching:
+        matching = _with_volumes(matching, spec.container)
     if matching and all(node.capacity.lacks(demand.needs) for node in matching):
         raise _too_large(demand.needs, matching)
 
@@ -62,6 +68,22 @@ def waiting_for(farm: Farm, execution: Execution) -> str | None:
     )
 
 
+def _fits_any_node(demand: Demand) -> bool:
+    return demand.needs == ONE_SLOT and demand.node is None and not demand.constraints and not demand.volumes
+
+
+def _with_volumes(nodes: Sequence[Node], options: ContainerOptions) -> list[Node]:
+    wanted = {mount.name for mount in options.volumes}
+    having = [node for node in nodes if wanted <= set(node.volumes)]
+    if having:
+        return having
+    for position, mount in enumerate(options.volumes):
+        if not any(mount.name in node.volumes for node in nodes):
+            field = f"container.volumes.{position}.name"
+            raise Conflict(field, f"no node that may run it has a volume {mount.name!r}")
+    raise Conflict("container.volumes", "no node that may run it has all of these volumes")
+
+
 def _is_in_place(node: Node, demand: Demand) -> bool:
     return node.name == demand.node if demand.node else demand.pool in node.pools
 
@@ -69,7 +91,8 @@ def _is_in_place(node: Node, demand: Demand) -> bool:
 def _is_open(farm: Farm, node: Node, demand: Demand) -> bool:
     heard = farm.clock.now() - node.seen_at <= timedelta(seconds=farm.settings.node_silent_seconds)
     is_up = heard and node.stopped_at is None and node.drain is None
-    return is_up and _is_in_place(node, demand) and matches(demand.constraints, node.labels)
+    has_all = matches(demand.constraints, node.labels) and set(demand.volumes) <= set(node.volumes)
+    return is_up and _is_in_place(node, demand) and has_all
 
 
 def _no_such_place(demand: Demand) -> Conflict:
@@ -115,4 +138,5 @@ def _place_words(demand: Demand) -> str:
         return f"{demand.node!r} is not up, or takes no work"
     wanted = ", ".join(f"{name}={value}" for name, value in demand.constraints.items())
     labelled = f" with the labels {wanted}" if wanted else ""
-    return f"none of the pool {demand.pool!r}{labelled} is up and takes work"
+    mounted = f" with the volumes {', '.join(demand.volumes)}" if demand.volumes else ""
+    return f"none of the pool {demand.pool!r}{labelled}{mounted} is up and takes work"

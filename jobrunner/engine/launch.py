@@ -12,6 +12,7 @@ from jobrunner.domain.images import PullPolicy, parse_image
 from jobrunner.domain.outcomes import Outcome
 from jobrunner.domain.ports import Container, ContainerStatus
 from jobrunner.domain.states import State
+from jobrunner.engine.container_check import check_on_node
 from jobrunner.engine.move import move
 from jobrunner.engine.node import Run, ThisNode
 from jobrunner.engine.notify import notify_if_possible
@@ -86,6 +87,7 @@ def _look(node: ThisNode, run: Run) -> None:
 
 
 def _create_with_image(node: ThisNode, run: Run) -> Container:
+    check_on_node(node.farm.settings, run.held.spec.container)
     policy = run.held.spec.pull_policy
     if policy is PullPolicy.ALWAYS:
         _pull(node, run)

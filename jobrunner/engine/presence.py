@@ -38,6 +38,7 @@ class Presence:
             address=settings.node_address or (node.executor.host if node.executor.port else platform.node()),
             pools=settings.node_pools,
             labels=settings.node_labels or {},
+            volumes=tuple(settings.node_volumes or ()),
         )
 
     def check_name(self) -> None:

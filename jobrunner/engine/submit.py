@@ -33,9 +33,9 @@ def submit(
     """Make a job of a task, with its first execution.
 
     The execution is written last and durably: whoever gets an answer has an execution that will reach its end.
-    Raises InvalidRequest (it wants e-mail, and the farm has no mail server), Conflict (the job id is taken, or no node
-    can ever run it), NotFound, Forbidden, TooManyRequests (the caller's key does not allow it), StoreUnavailable,
-    QueueUnavailable (nothing is stored then).
+    Raises InvalidRequest (it wants e-mail, and the farm has no mail server; or a container that the farm does not
+    allow), Conflict (the job id is taken, or no node can ever run it), NotFound, Forbidden, TooManyRequests (the
+    caller's key does not allow it), StoreUnavailable, QueueUnavailable (nothing is stored then).
     """
     with admission(farm, task_id, spec):
         return _submit(farm, task_id, spec, job_id or new_id(), caller_address)

@@ -77,7 +77,13 @@ def known_lanes(connection: Redis, farm_id: str) -> list[KnownLane]:
 
 
 def describe_node(
-    *, name: str, pools: tuple[str, ...], labels: dict[str, str], step_seconds: float, room_wait_seconds: float
+    *,
+    name: str,
+    pools: tuple[str, ...],
+    labels: dict[str, str],
+    step_seconds: float,
+    room_wait_seconds: float,
+    volumes: tuple[str, ...] = (),
 ) -> str:
     """What the script that takes messages has to know of a node."""
     return json.dumps(
@@ -85,6 +91,7 @@ def describe_node(
             "name": name,
             "pools": dict.fromkeys(pools, True),
             "labels": labels or {"": ""},  # an empty table of Lua could be a list
+            "volumes": dict.fromkeys(volumes, True),
             "step_ms": step_seconds * 1000,
             "room_wait_ms": room_wait_seconds * 1000,
         }

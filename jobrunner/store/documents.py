@@ -288,6 +288,7 @@ class NodeDocument(Document):
     reserved = EmbeddedDocumentField(ResourcesDocument)
     gpu_names = ListField(StringField())
     limits_storage = BooleanField(default=False)
+    volumes = ListField(StringField())
 
     meta = {  # noqa: RUF012
         "collection": "nodes",

@@ -12,7 +12,7 @@ from jobrunner.store.documents import DrainDocument, NodeDocument, NodePresenceD
 from jobrunner.store.errors import translating_errors
 
 _AMOUNTS = ("total", "capacity", "reserved")
-_OWN_FIELDS = ("id", "pools", "labels", "gpu_names", *_AMOUNTS)
+_OWN_FIELDS = ("id", "pools", "labels", "gpu_names", "volumes", *_AMOUNTS)
 _PLAIN_FIELDS = tuple(name for name in NodeDocument._fields if name not in _OWN_FIELDS)
 
 
@@ -79,6 +79,7 @@ def _node(document: NodeDocument, drains: dict[str, Drain]) -> Node:
         pools=tuple(document.pools),
         labels=dict(label.split("=", 1) for label in document.labels),
         gpu_names=tuple(document.gpu_names),
+        volumes=tuple(document.volumes),
         **{name: _resources(getattr(document, name)) for name in _AMOUNTS},
         **{name: getattr(document, name) for name in _PLAIN_FIELDS},
     )

@@ -61,6 +61,7 @@ class NodeService:
                 labels=dict(settings.node_labels or {}),
                 step_seconds=settings.priority_step_seconds,
                 room_wait_seconds=settings.room_wait_seconds,
+                volumes=tuple(settings.node_volumes or ()),
             ),
             reservations=self._node.reservations,
             ready=lambda: self._presence.engine_answers,

@@ -55,6 +55,9 @@ local function is_open_to_us(demand)
   for name, value in pairs(demand.constraints) do
     if node.labels[name] ~= value then return false end
   end
+  for _, name in ipairs(demand.volumes) do
+    if not node.volumes[name] then return false end
+  end
   return true
 end
 

@@ -11,7 +11,7 @@ import docker
 import pytest
 
 from jobrunner.domain.images import ImageReference, parse_image
-from jobrunner.errors import ImageNotFound, ImagePullFailed
+from jobrunner.errors import ImageNotFound, ImagePullFailed, ImageRefused
 from jobrunner.executors.docker.executor import DockerExecutor
 from tests.contracts.executor_registry import GOOD, REFUSED, STUCK_LAYER, STUCK_MANIFEST, Registry, registry
 from tests.contracts.executor_world import DOCKER_HOST, DockerWorld
@@ -59,8 +59,8 @@ def test_an_image_that_its_registry_does_not_have_is_not_found(executor: DockerE
         executor.pull(parse_image(hub.image("unknown")), nothing)
 
 
-def test_an_image_that_its_registry_refuses_is_not_found(executor: DockerExecutor, hub: Registry) -> None:
-    with pytest.raises(ImageNotFound, match="or refuses it"):
+def test_an_image_that_its_registry_refuses_is_told_apart(executor: DockerExecutor, hub: Registry) -> None:
+    with pytest.raises(ImageRefused, match="wants a login, and this node has none"):
         executor.pull(parse_image(hub.image(REFUSED)), nothing)
 
 

@@ -70,6 +70,7 @@ def docker() -> Iterator[Executor]:
 
 def runs(docker: Executor, line: str, **spec: object) -> Container:
     """A container that has done what the line says, has printed something, and goes on."""
+    spec = {"container": {"capAdd": ["NET_RAW"]}} | spec  # for the ping of busybox
     return started(docker, execution_of(("sh", "-c", f"{line}; echo done; sleep 1000"), **spec))
 
 

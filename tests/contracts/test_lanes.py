@@ -126,6 +126,13 @@ def test_constraints_are_labels_that_the_node_must_have(queue: RqQueue, node: No
     assert Node(redis, farm_id, "three", labels={"zone": "a", "disk": "ssd", "gpu": "no"}).take() == message
 
 
+def test_a_message_goes_only_to_nodes_that_have_all_its_volumes(queue: RqQueue, redis: Redis, farm_id: str) -> None:
+    message = push(queue, volumes=("models", "scratch"))
+    assert Node(redis, farm_id, "none").take() is None
+    assert Node(redis, farm_id, "some", volumes=("models",)).take() is None
+    assert Node(redis, farm_id, "all", volumes=("data", "models", "scratch")).take() == message
+
+
 def test_many_that_have_to_wait_keep_nobody_back(queue: RqQueue, node: Node, redis: Redis, farm_id: str) -> None:
     for _ in range(1500):
         push(queue, 10, constraints={"gpu": "yes"})

@@ -7,6 +7,7 @@ import requests
 from docker.errors import APIError
 from docker.errors import ImageNotFound as NoSuchImage
 
+from jobrunner.domain.images import parse_image
 from jobrunner.errors import (
     CommandNotExecutable,
     CommandNotFound,
@@ -14,6 +15,7 @@ from jobrunner.errors import (
     ContainerVanished,
     ImageNotFound,
     ImagePullFailed,
+    ImageRefused,
     JobrunnerError,
 )
 from jobrunner.executors.docker.errors import (
@@ -91,6 +93,22 @@ def test_a_container_that_is_not_there_has_vanished() -> None:
     assert type(start_error(api_error("No such container: abc", 404), "i:1")) is ContainerVanished
 
 
+def test_a_network_that_is_not_there_is_not_taken_for_a_container_that_vanished() -> None:
+    told = start_error(api_error("network renderers not found", 404), "i:1")
+    assert (type(told), str(told)) == (
+        ContainerRejected,
+        'container.networkMode: the node has no network "renderers"',
+    )
+
+
+def test_a_refusal_of_the_path_of_a_volume_does_not_show_the_path() -> None:
+    told = create_error(
+        api_error('invalid mount config for type "bind": bind source path does not exist: /srv/secret-project'), "i:1"
+    )
+    assert type(told) is ContainerRejected
+    assert "the folder of a volume is not there" in str(told) and "secret-project" not in str(told)
+
+
 def test_an_image_that_the_node_does_not_have_is_not_found() -> None:
     told = create_error(api_error("No such image: i:1", 404, NoSuchImage), "i:1")
     assert (type(told), str(told)) == (ImageNotFound, 'the node does not have the image "i:1"')
@@ -113,8 +131,8 @@ def test_an_image_without_a_command_is_told_in_words() -> None:
             "access to the resource is denied",
             ImageNotFound,
         ),
-        ('Head "https://r/v2/i/manifests/1": unauthorized: authentication required', ImageNotFound),
-        ('Get "https://r/v2/": no basic auth credentials', ImageNotFound),
+        ('Head "https://r/v2/i/manifests/1": unauthorized: authentication required', ImageRefused),
+        ('Get "https://r/v2/": no basic auth credentials', ImageRefused),
         ("no matching manifest for linux/amd64 in the manifest list entries", ImageNotFound),
         ('Get "https://r/v2/": dial tcp: lookup r on 10.0.0.1:53: no such host', ImagePullFailed),
         ('Get "http://r/v2/": dial tcp 10.0.0.1:1: connect: connection refused', ImagePullFailed),
@@ -128,7 +146,7 @@ def test_an_image_without_a_command_is_told_in_words() -> None:
     ],
 )
 def test_a_pull_that_fails_says_whether_another_try_may_help(reason: str, kind: type[JobrunnerError]) -> None:
-    told = pull_error(reason, "i:1")
+    told = pull_error(reason, parse_image("i:1"), with_credentials=False)
     assert type(told) is kind
     assert '"i:1"' in str(told) and reason in str(told)
 
@@ -159,3 +177,14 @@ def test_the_reason_of_a_wrapped_error_is_its_first_cause() -> None:
             raise requests.ConnectionError("('Connection aborted.', ...)") from error
     except requests.ConnectionError as error:
         assert root_reason(error) == "Connection refused"
+
+
+@pytest.mark.parametrize(
+    ("with_credentials", "words"), [(True, "does not take this node's login"), (False, "wants a login")]
+)
+def test_a_registry_that_refuses_says_whether_it_was_given_a_login(with_credentials: bool, words: str) -> None:
+    told = pull_error(
+        "unauthorized: no", parse_image("r:5000/i:1@sha256:" + "a" * 64), with_credentials=with_credentials
+    )
+    assert type(told) is ImageRefused
+    assert words in str(told) and '"r:5000"' in str(told)

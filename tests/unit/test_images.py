@@ -103,3 +103,21 @@ def test_a_hostile_text_is_judged_at_once(text: str) -> None:
 )
 def test_the_digest_goes_before_the_tag_goes_before_latest(text: str, pulled: str) -> None:
     assert parse_image(text).tag_or_digest == pulled
+
+
+@pytest.mark.parametrize(
+    ("image", "registry"),
+    [
+        ("ubuntu", "docker.io"),
+        ("team/tool:1", "docker.io"),
+        ("123/tool", "docker.io"),
+        ("docker.io/team/tool", "docker.io"),
+        ("localhost/tool", "localhost"),
+        ("registry:5000/tool", "registry:5000"),
+        ("Registry/tool", "registry"),
+        ("registry.example/team/tool:1", "registry.example"),
+        ("[::1]:5000/tool", "[::1]:5000"),
+    ],
+)
+def test_the_registry_is_the_host_of_the_name_or_docker_hub(image: str, registry: str) -> None:
+    assert parse_image(image).registry == registry

@@ -139,6 +139,12 @@ def test_secrets_in_the_environment_are_hidden_by_name() -> None:
     assert metadata["envs"] == {"DB_PASSWORD": "***", "client_ID": "***", "PLAIN": "seen"}
 
 
+def test_labels_of_the_container_are_shown_without_secrets() -> None:
+    container = {"user": "1000", "labels": {"db.password": "hush", "team": "render"}}
+    shown = shown_job(job(container=container), redacted_names=("Password",))["metadata"]["container"]
+    assert shown == {"user": "1000", "labels": {"db.password": "***", "team": "render"}}
+
+
 def test_a_job_was_last_modified_when_its_newest_execution_moved() -> None:
     ended = replace(ENQUEUED, times={State.ENQUEUED: T0, State.DONE: T0 + timedelta(seconds=14)})
     assert shown_job(job(), ended)["lastModifiedAt"] == "2019-01-17T15:13:16.614000"
@@ -196,6 +202,7 @@ def test_a_node_is_up_silent_or_stopped(node: Node, seconds_later: int, state: s
         "seenAt": "2019-01-17T15:13:02.614000",
         "state": state,
         "engineVersion": "20.10",
+        "volumes": [],
     }
     assert item | told == item
 

@@ -70,6 +70,12 @@ def test_every_cause_of_a_failure_can_be_named() -> None:
     assert set(NAMED_BY.values()) == set(RetryOn)
 
 
+def test_a_login_that_is_refused_is_tried_again_only_where_the_policy_names_it() -> None:
+    refused = Outcome(State.FAILED, Cause.IMAGE_REFUSED)
+    assert not wants_retry(execution(1), refused)
+    assert wants_retry(execution(1, on=("imageRefused",)), refused)
+
+
 @pytest.mark.parametrize("word", sorted(RetryOn))
 def test_a_policy_covers_what_it_names_and_nothing_else(word: RetryOn) -> None:
     tried_again = {

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from jobrunner.domain.specs import LONGEST_COMMAND_BYTES, JobSpec
+from jobrunner.domain.commands import LONGEST_COMMAND_BYTES
+from jobrunner.domain.specs import JobSpec
 
 printable = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 words = st.lists(printable, min_size=1, max_size=4).map(tuple)

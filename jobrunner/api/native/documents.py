@@ -11,6 +11,7 @@ from typing import Any, NotRequired
 from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
 from jobrunner.api.openapi.forms import closed
+from jobrunner.domain.container_options import ContainerOptions
 from jobrunner.domain.deliveries import DeliveryKind, DeliveryState
 from jobrunner.domain.node_states import NodeState
 from jobrunner.domain.outcomes import Cause
@@ -148,6 +149,7 @@ class JobMetadata(TypedDict):
     retry_count: int
     timeout: int | None
     webhooks: WebhooksDocument
+    container: ContainerOptions
     custom: dict[str, Any]
 
 
@@ -382,6 +384,7 @@ class NodeItem(TypedDict):
     gpuNames: list[str]
     limitsStorage: bool
     drain: DrainDocument | None
+    volumes: list[str]
 
 
 @closed

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from jobrunner.api.json_body import parse_object
+from jobrunner.domain.container_options import ContainerOptions, Ulimit, VolumeMount
 from jobrunner.domain.hooks import Notify, Webhook, Webhooks
 from jobrunner.domain.misfire import Misfire
 from jobrunner.domain.placement import Concurrency, Placement
@@ -31,8 +32,10 @@ _PARTS: dict[tuple[str, int], type[Specification]] = {
     ("resources", 2): ResourceRequest,
     ("placement", 2): Placement,
     ("concurrency", 2): Concurrency,
+    ("container", 2): ContainerOptions,
 }
 Specified = TypeVar("Specified", bound=Specification)
+_PARTS_OF_CONTAINER: dict[str, type[Specification]] = {"ulimits": Ulimit, "volumes": VolumeMount}
 _KEY_MARK = "[key]"  # pydantic's sign that the key of a dict is at fault, not its value
 
 _REASONS = {
@@ -40,6 +43,7 @@ _REASONS = {
     "string_type": "must be a string",
     "dict_type": "must be an object",
     "model_type": "must be an object",
+    "bool_type": "must be true or false",
     "tuple_type": "must be a list",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -54,6 +58,7 @@ _REASONS = {
     "too_long": "must have a length of at most {max_length}",
     "enum": "must be {expected}",
     "ip_any_address": "must be an IP address",
+    "string_pattern_mismatch": "must match {pattern}",
     "value_error": "{error}",
 }
 
@@ -87,6 +92,8 @@ def _fault(detail: ErrorDetails, model: type[Specification] = JobSpec) -> Fault:
 
 def _known_keys(path: Sequence[str], model: type[Specification]) -> str:
     part = _PARTS.get((path[0], len(path)), model)
+    if path[0] == "container" and len(path) > 2:
+        part = _PARTS_OF_CONTAINER[path[1]]
     return ", ".join(sorted(field.alias or name for name, field in part.model_fields.items()))
 
 

@@ -157,8 +157,15 @@ def _job_metadata(job: Job, newest: Execution | None, redacted_names: Iterable[s
         "retry_count": newest.attempt - 1 if newest else 0,
         "timeout": int(newest.timeout_seconds) if newest else spec.timeout,
         "webhooks": webhooks_document(spec, redacted_names),
+        "container": _container(spec, redacted_names),
         "custom": spec.caller_metadata,
     }
+
+
+def _container(spec: JobSpec, redacted_names: Iterable[str]) -> Document:
+    """As the job gave it, without secrets."""
+    shown = spec.container.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return shown | ({"labels": redact(shown["labels"], redacted_names)} if "labels" in shown else {})
 
 
 def _retry_policy(spec: JobSpec) -> Document | None:

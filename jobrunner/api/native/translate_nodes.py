@@ -37,6 +37,7 @@ def _node_item(node: Node, now: datetime, silent_seconds: float) -> Document:
         "gpuNames": node.gpu_names,
         "limitsStorage": node.limits_storage,
         "drain": _drain(node.drain),
+        "volumes": list(node.volumes),
     }
 
 

@@ -11,6 +11,7 @@ from docker.types import HostConfig, LogConfig
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.outcomes import ContainerExit
 from jobrunner.domain.ports import Container, ContainerStatus
+from jobrunner.executors.docker.container_options import container_arguments, host_arguments
 from jobrunner.executors.docker.limits import resource_limits
 from jobrunner.settings import Settings
 
@@ -43,13 +44,14 @@ def creation(execution: Execution, settings: Settings, farm_id: str) -> dict[str
         "command": None if words is None else list(words),
         "environment": dict(execution.spec.envs),
         "name": container_name(farm_id, execution.id),
-        "labels": _labels(execution, farm_id, settings.node),
+        "labels": {**execution.spec.container.labels, **_labels(execution, farm_id, settings.node)},
+        **container_arguments(execution.spec.container),
         "host_config": HostConfig(
             version=settings.docker_api_version,
             log_config=_log_config(settings.output_cap_bytes),
-            security_opt=["no-new-privileges"],
             extra_hosts=dict(execution.spec.additional_dns_entries),
             **resource_limits(execution),
+            **host_arguments(execution.spec.container, settings),
         ),
         "use_config_proxy": False,  # the proxies in the worker's ~/.docker/config.json are no business of the job
     }

@@ -7,6 +7,7 @@ import re
 from docker.errors import APIError
 from docker.errors import ImageNotFound as NoSuchImage
 
+from jobrunner.domain.images import ImageReference
 from jobrunner.errors import (
     CommandNotExecutable,
     CommandNotFound,
@@ -15,6 +16,7 @@ from jobrunner.errors import (
     ContainerVanished,
     ImageNotFound,
     ImagePullFailed,
+    ImageRefused,
 )
 
 LONGEST_REASON = 500
@@ -40,17 +42,24 @@ UNREACHABLE_REGISTRY = (
     "server gave http response",
     "x509",
 )
+REFUSED = (
+    "unauthorized",
+    "no basic auth credentials",
+    "authentication required",
+    "incorrect username or password",
+    "403 forbidden",
+)
+NOT_TOLD = "does not exist or may require"  # Docker Hub does not say which
 IMAGE_NOT_GIVEN = (
     "manifest unknown",
     "name unknown",
     "not found",
     "does not exist",
     "no matching manifest",
-    "unauthorized",
     "denied",
-    "no basic auth credentials",
-    "authentication required",
 )
+NO_NETWORK = re.compile(r"network (?P<name>\S+) not found")
+NO_FOLDER = "bind source path does not exist"
 
 
 def engine_words(error: APIError) -> str:
@@ -83,6 +92,8 @@ def create_error(error: APIError, image: str) -> ContainerError:
         return ImageNotFound(f'the node does not have the image "{image}"')
     if "no command specified" in str(error.explanation).lower():
         return ContainerRejected(f'the image "{image}" has no command of its own: the job must give one')
+    if NO_FOLDER in str(error.explanation).lower():
+        return ContainerRejected("the folder of a volume is not there on the node (its setting node_volumes)")
     return ContainerRejected(f"the Engine refused to create the container: {engine_words(error)}")
 
 
@@ -93,14 +104,19 @@ def start_error(error: APIError, image: str) -> ContainerError:
         return CommandNotExecutable(f'the command "{failed["program"]}" of the image "{image}" may not be executed')
     if failed and any(marker in failed["reason"] for marker in NO_PROGRAM):
         return CommandNotFound(f'the image "{image}" has no command "{failed["program"]}"')
+    if missing := NO_NETWORK.search(str(error.explanation)):
+        return ContainerRejected(f'container.networkMode: the node has no network "{missing["name"]}"')
     if error.status_code == 404:
         return ContainerVanished("its container vanished before it was started")
     return ContainerRejected(f"the Engine refused to start the container: {engine_words(error)}")
 
 
-def pull_error(reason: str, image: str) -> ContainerError:
+def pull_error(reason: str, image: ImageReference, *, with_credentials: bool) -> ContainerError:
     """Why an image did not come, from what the Engine said about it."""
     words = reason.lower()
+    if NOT_TOLD not in words and any(marker in words for marker in REFUSED):
+        why = "does not take this node's login" if with_credentials else "wants a login, and this node has none for it"
+        return ImageRefused(f'the registry "{image.registry}" of the image "{image}" {why}: {_one_line(reason)}')
     if any(marker in words for marker in UNREACHABLE_REGISTRY):
         return ImagePullFailed(f'the registry of the image "{image}" could not be reached: {_one_line(reason)}')
     if any(marker in words for marker in IMAGE_NOT_GIVEN):

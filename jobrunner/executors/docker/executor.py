@@ -29,6 +29,7 @@ from jobrunner.executors.docker.containers import (
 from jobrunner.executors.docker.errors import create_error, is_engine_trouble, start_error
 from jobrunner.executors.docker.machine import machine_of
 from jobrunner.executors.docker.pull import pull
+from jobrunner.executors.docker.registry_credentials import RegistryCredentials
 from jobrunner.settings import Settings
 
 CREATE_ATTEMPTS, CREATE_PAUSE_SECONDS = 20, 0.05
@@ -41,10 +42,11 @@ class DockerExecutor:
     """Containers of one farm on one node's Docker Engine. Safe to share between threads."""
 
     def __init__(self, settings: Settings, farm_id: str) -> None:
-        """Connects to nothing yet. Raises SettingsError where the Engine's address or its TLS files are unusable."""
+        """Connects to nothing yet. Raises SettingsError where its address, its TLS files or the logins are unusable."""
         self._settings = settings
         self._farm_id = farm_id
         self._client = EngineClient(settings)
+        self._credentials = RegistryCredentials(settings.registry_credentials_file)
         self.host: str = self._client.host
         self.port: int | None = self._client.port
 
@@ -55,7 +57,7 @@ class DockerExecutor:
 
     def pull(self, image: ImageReference, checkpoint: Callable[[], None]) -> None:
         """Fetch the image; see jobrunner.executors.docker.pull."""
-        pull(self._client, image, checkpoint)
+        pull(self._client, image, self._credentials.of(image.registry), checkpoint)
 
     def create(self, execution: Execution) -> Container:
         """Create the container, or return the one that has its name already."""

@@ -12,18 +12,20 @@ from docker.errors import APIError
 from jobrunner.domain.images import ImageReference
 from jobrunner.executors.docker.client import EngineClient
 from jobrunner.executors.docker.errors import engine_words, is_engine_trouble, pull_error
+from jobrunner.executors.docker.registry_credentials import AuthConfig, without_secrets
 
 CHECKPOINT_SECONDS = 0.5
 
 
-def pull(client: EngineClient, image: ImageReference, checkpoint: Callable[[], None]) -> None:
-    """Pull `image`; call `checkpoint` at every sign of progress, and every CHECKPOINT_SECONDS without one.
+def pull(client: EngineClient, image: ImageReference, credentials: AuthConfig, checkpoint: Callable[[], None]) -> None:
+    """Pull `image` with these credentials ({}: none).
 
-    Raises what `checkpoint` raises (the pull is then broken off), ImageNotFound, ImagePullFailed, EngineUnavailable.
+    `checkpoint` is called at every sign of progress, and every CHECKPOINT_SECONDS without one. Raises what it raises
+    (the pull is then broken off), ImageNotFound, ImageRefused, ImagePullFailed, EngineUnavailable.
     """
     news = threading.Event()
     with client.line() as line, ThreadPoolExecutor(1, "pull") as thread:
-        pulling = thread.submit(_follow, line.api, image, news)
+        pulling = thread.submit(_follow, line.api, image, credentials, news)
         pulling.add_done_callback(lambda _: news.set())
         try:
             while not pulling.done():
@@ -36,14 +38,16 @@ def pull(client: EngineClient, image: ImageReference, checkpoint: Callable[[], N
         with client.guard():
             failure = pulling.result()
     if failure:
-        raise pull_error(failure, str(image))
+        raise pull_error(without_secrets(failure, credentials), image, with_credentials=bool(credentials))
 
 
-def _follow(api: APIClient, image: ImageReference, news: threading.Event) -> str:
+def _follow(api: APIClient, image: ImageReference, credentials: AuthConfig, news: threading.Event) -> str:
     """Read the progress to its end; returns what the Engine says went wrong, or nothing."""
     failure = ""
     try:
-        for step in api.pull(image.name, tag=image.tag_or_digest, stream=True, decode=True):
+        # Given also where there are none: else the SDK takes those of whoever the worker runs as.
+        steps = api.pull(image.name, image.tag_or_digest, stream=True, decode=True, auth_config=dict(credentials))
+        for step in steps:
             failure = step.get("error") or failure
             news.set()
     except APIError as error:

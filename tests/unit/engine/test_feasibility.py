@@ -83,6 +83,26 @@ def test_what_an_execution_waits_for_is_told(
     assert waiting_for(world.farm(), execution) == words
 
 
+def test_an_execution_that_waits_for_a_node_with_its_volume_says_so(world: World) -> None:
+    know(world, "other")
+    know(world, "one", volumes=("models",))
+    execution = world.submit(container={"volumes": [{"name": "models", "target": "/m"}]})
+    assert waiting_for(world.farm(), execution) == "its turn"
+    know(world, "one", volumes=("models",), stopped_at=world.clock.now())
+    expected = "a node: none of the pool 'default' with the volumes models is up and takes work"
+    assert waiting_for(world.farm(), execution) == expected
+
+
+def test_a_volume_is_looked_for_where_the_job_may_run(world: World) -> None:
+    know(world, "plain", pools=("render",))
+    know(world, "one", volumes=("models",))
+    mounts = {"volumes": [{"name": "models", "target": "/m"}]}
+    with pytest.raises(Conflict, match="no node that may run it has a volume 'models'") as refused:
+        world.submit(container=mounts, placement={"pool": "render"})
+    assert refused.value.fault.field == "container.volumes.0.name"
+    assert world.submit(container=mounts)
+
+
 def test_an_execution_that_waits_for_others_of_its_group_says_so(world: World) -> None:
     group = {"group": "g", "most": 1}
     running, _, _ = world.running(concurrency=group)
