@@ -7,6 +7,7 @@ JobrunnerError
 │   ├── InvalidRequest      ... because of these fields, for these reasons
 │   ├── NotFound            ... because it does not exist
 │   └── Conflict            ... because of the state it is in
+│       └── InProgress          somebody is at work on the same request
 ├── ServiceUnavailable      a service we need does not answer; worth another try
 │   ├── StoreUnavailable        MongoDB
 │   ├── QueueUnavailable        Redis
@@ -80,6 +81,14 @@ class Conflict(RequestError):
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}")
         self.fault = Fault(field, reason)
+
+
+class InProgress(Conflict):
+    """The same request is being worked on. `retry_after_seconds`: then that is over."""
+
+    def __init__(self, field: str, retry_after_seconds: int) -> None:
+        super().__init__(field, "belongs to a request that is being worked on; try again in a moment")
+        self.retry_after_seconds = retry_after_seconds
 
 
 class ServiceUnavailable(JobrunnerError):

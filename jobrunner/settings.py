@@ -102,6 +102,7 @@ class Settings(BaseModel):
     api_trusted_proxies: tuple[IPvAnyNetwork, ...] | None = None
     public_url: str | None = Field(None, pattern=r"^https?://[^/?#]+(/[^?#]*)?$")
     page_size: int = Field(10, ge=1, le=1000)
+    idempotency_hours: int = Field(24, ge=1, le=8760)
 
     # Executions
     slots: int = Field(16, ge=1, le=1000)

@@ -25,6 +25,7 @@ from jobrunner.store.farm import farm_id
 from jobrunner.store.jobs import MongoJobs
 from jobrunner.store.nodes import MongoNodes
 from jobrunner.store.output import MongoOutput
+from jobrunner.store.repeats import MongoKeyedRequests
 from jobrunner.store.schema import bring_up_to_date
 from jobrunner.store.tasks import MongoTasks
 from jobrunner.telemetry.logs import log_event
@@ -77,5 +78,6 @@ def mongo_store() -> Store:
         output=MongoOutput(),
         nodes=MongoNodes(),
         deliveries=MongoDeliveries(),
+        keyed_requests=MongoKeyedRequests(),
         health=mongo_connection.MongoHealth(),
     )

@@ -12,7 +12,7 @@ import structlog
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from jobrunner.errors import Conflict, Fault, InvalidRequest, NotFound, RequestError, ServiceUnavailable
+from jobrunner.errors import Conflict, Fault, InProgress, InvalidRequest, NotFound, RequestError, ServiceUnavailable
 
 MOST_FAULTS = 50
 LONGEST_FIELD = 100
@@ -48,6 +48,8 @@ def _refused(error: RequestError) -> Response:
             return _answer(400, *faults)
         case NotFound(fault=fault):
             return _answer(404, fault)
+        case InProgress(fault=fault, retry_after_seconds=seconds):
+            return _answer(409, fault, headers={"Retry-After": str(seconds)})
         case Conflict(fault=fault):
             return _answer(409, fault)
     raise error

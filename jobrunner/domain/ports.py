@@ -15,6 +15,7 @@ from jobrunner.domain.deliveries import Delivery, DeliveryAttempt, DeliveryState
 from jobrunner.domain.executions import EndedExecution, Execution, Job, Node, Page, Task
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.outcomes import ContainerExit
+from jobrunner.domain.repeats import KeptAnswer, KeyedRequest
 from jobrunner.domain.states import State
 from jobrunner.domain.usage import ResourceUsage
 
@@ -285,6 +286,25 @@ class NodeStore(Protocol):
         """The names of the nodes that were last heard of before an instant."""
 
 
+class KeyedRequestStore(Protocol):
+    """Requests with a key of the client's, each until its `expires_at`."""
+
+    def add(self, request: KeyedRequest) -> bool:
+        """Store a new request, durably; False where its id is there already."""
+
+    def get(self, request_id: str) -> KeyedRequest | None:
+        """The request of this id."""
+
+    def claim(self, request: KeyedRequest, until: datetime) -> bool:
+        """Claim it until an instant; False where it is not any more as we know it: claimed or answered meanwhile."""
+
+    def keep_answer(self, request: KeyedRequest, answer: KeptAnswer) -> None:
+        """Store what it was answered, if nothing was before."""
+
+    def forget(self, request: KeyedRequest) -> None:
+        """Delete it, if it still is as we know it: not claimed by another, nor answered."""
+
+
 @dataclass(frozen=True)
 class Store:
     """All collections of MongoDB together."""
@@ -295,6 +315,7 @@ class Store:
     output: OutputStore
     nodes: NodeStore
     deliveries: DeliveryStore
+    keyed_requests: KeyedRequestStore
     health: Health
 
 

@@ -12,14 +12,16 @@ from jobrunner.engine.farm import Farm
 from jobrunner.engine.send import set_alarm
 
 
-def make_execution(farm: Farm, job: Job, now: datetime, due: datetime | None) -> Execution:
-    """The first attempt of a run of the job, due now (None) or later; not stored yet."""
+def make_execution(
+    farm: Farm, job: Job, now: datetime, due: datetime | None, execution_id: str | None = None
+) -> Execution:
+    """The first attempt of a run of the job, due now (None) or later; not stored yet. A tick has an id of its own."""
     settings, spec = farm.settings, job.spec
     state = State.ENQUEUED if due is None else State.SCHEDULED
     timeout_seconds = min(spec.timeout or settings.timeout_seconds, settings.timeout_hard_limit_seconds)
     grace_seconds = settings.stop_grace_seconds if spec.stop_grace is None else spec.stop_grace
     return Execution(
-        id=new_id() if due is None or not spec.cron else tick_id(job.id, job.revision, due),
+        id=tick_id(job.id, job.revision, due) if due and spec.cron else execution_id or new_id(),
         job_id=job.id,
         task_id=job.task_id,
         spec=spec,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from jobrunner.domain.executions import Job
+from jobrunner.domain.repeats import execution_id_of
 from jobrunner.domain.states import State
 from jobrunner.engine import queries
 from jobrunner.engine.farm import Farm
@@ -15,12 +16,15 @@ from jobrunner.engine.submit import Accepted
 from jobrunner.errors import Conflict
 
 
-def rerun(farm: Farm, job: Job, caller_address: str | None = None) -> Accepted:
+def rerun(farm: Farm, job: Job, caller_address: str | None = None, token: str | None = None) -> Accepted:
     """Make a new execution of the job as it is defined now, and put it on the queue; it is linked to the last one.
 
     What the job runs or waits for meanwhile goes on. The schedule of a stopped job stays ended, and what is run by
     hand then is not tried again. Raises Conflict (its expiration has passed), and as `submit` does.
+    `token`: as there.
     """
+    if token is not None and (made := farm.store.executions.get(execution_id_of(token))):
+        return Accepted(job, made)
     now = farm.clock.now()
     expires_at = job.spec.expires_at
     if expires_at is not None and now > expires_at:
@@ -29,7 +33,7 @@ def rerun(farm: Farm, job: Job, caller_address: str | None = None) -> Accepted:
     farm.queue.check()
     last = queries.last_execution(farm, job)
     retried_from = None if last.state is State.SCHEDULED else last.id  # nothing has run yet
-    execution = make_execution(farm, job, now, due=None)
+    execution = make_execution(farm, job, now, None, execution_id_of(token) if token else None)
     execution = replace(execution, retried_from=retried_from, caller_address=caller_address)
     farm.store.tasks.touch(job.task_id, now)
     farm.store.jobs.count_execution(job.id, now)

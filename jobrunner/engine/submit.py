@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from jobrunner.domain.executions import Execution, Job
 from jobrunner.domain.identifiers import new_id
+from jobrunner.domain.repeats import execution_id_of, job_id_of
 from jobrunner.domain.schedules import due_at
 from jobrunner.domain.specs import JobSpec
 from jobrunner.engine.cancel import waiting_of_job, withdraw
@@ -25,11 +26,18 @@ class Accepted:
 
 
 def submit(
-    farm: Farm, task_id: str, spec: JobSpec, job_id: str | None = None, *, caller_address: str | None = None
+    farm: Farm,
+    task_id: str,
+    spec: JobSpec,
+    job_id: str | None = None,
+    *,
+    caller_address: str | None = None,
+    token: str | None = None,
 ) -> Accepted:
     """Make a job of a task, with its first execution.
 
     The execution is written last and durably: whoever gets an answer has an execution that will reach its end.
+    `token`: of a request that may come again (`engine.repeat`); what it has made before is found, and completed.
     Raises InvalidRequest (it wants e-mail, and the farm has no mail server), Conflict (the job id is taken),
     StoreUnavailable, QueueUnavailable (nothing is stored then).
     """
@@ -37,7 +45,7 @@ def submit(
     farm.queue.check()
     now = farm.clock.now()
     job = Job(
-        job_id or new_id(),
+        job_id or (job_id_of(token) if token else new_id()),
         task_id,
         spec,
         created_at=now,
@@ -45,12 +53,34 @@ def submit(
         executions_count=1,
         caller_address=caller_address,
     )
+    if token is not None and (made := _made_before(farm, job.id, token)):
+        return made
     farm.store.jobs.add(job)
     farm.store.tasks.touch(task_id, now, new_jobs=1)
-    return Accepted(job, _start(farm, job))
+    return Accepted(job, _start(farm, job, token))
 
 
-def resubmit(farm: Farm, task_id: str, job_id: str, spec: JobSpec, *, caller_address: str | None = None) -> Accepted:
+def _made_before(farm: Farm, job_id: str, token: str) -> Accepted | None:
+    """The job that an earlier try of this request has made; its execution is made where that try did not get to it."""
+    job = farm.store.jobs.get(job_id)
+    if job is None:
+        return None
+    execution = farm.store.executions.get(execution_id_of(token)) or farm.store.executions.last_of_job(job_id)
+    if execution is None:
+        farm.store.tasks.touch(job.task_id, farm.clock.now())
+        execution = _start(farm, job, token)
+    return Accepted(job, execution)
+
+
+def resubmit(
+    farm: Farm,
+    task_id: str,
+    job_id: str,
+    spec: JobSpec,
+    *,
+    caller_address: str | None = None,
+    token: str | None = None,
+) -> Accepted:
     """Give a job a new definition and start it under that, or make the job where there is none of this id.
 
     Executions of the old definition that wait for their time are withdrawn; those that are under way go on.
@@ -58,9 +88,11 @@ def resubmit(farm: Farm, task_id: str, job_id: str, spec: JobSpec, *, caller_add
     """
     stored = farm.store.jobs.get(job_id)
     if stored is None:
-        return submit(farm, task_id, spec, job_id, caller_address=caller_address)
+        return submit(farm, task_id, spec, job_id, caller_address=caller_address, token=token)
     if stored.task_id != task_id:
         raise Conflict("jobId", "is the id of a job of another task")
+    if token is not None and (made := farm.store.executions.get(execution_id_of(token))):
+        return Accepted(stored, made)
     check_can_notify(farm.settings, spec)
     farm.queue.check()
     now = farm.clock.now()
@@ -70,20 +102,20 @@ def resubmit(farm: Farm, task_id: str, job_id: str, spec: JobSpec, *, caller_add
     farm.store.jobs.replace(job)
     farm.store.tasks.touch(task_id, now)
     farm.store.jobs.count_execution(job.id, now)
-    execution = _start(farm, job)
+    execution = _start(farm, job, token)
     # Last: a crash before this leaves an old tick too many, and not a cron without a next one.
     withdraw(farm, superseded)
     return Accepted(job, execution)
 
 
-def _start(farm: Farm, job: Job) -> Execution:
+def _start(farm: Farm, job: Job, token: str | None) -> Execution:
     """Make an execution of the job and send it off: to the queue, or, where it starts later, to wait for its time.
 
     It is written last, durably, and the journal of MongoDB keeps the order: so what was written before is there too.
     """
     now = farm.clock.now()
     due = due_at(job.spec, now)
-    execution = make_execution(farm, job, now, due)
+    execution = make_execution(farm, job, now, due, execution_id_of(token) if token else None)
     farm.store.executions.add(execution)
     if due is None:
         send(farm, execution.id)

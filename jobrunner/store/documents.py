@@ -234,6 +234,31 @@ class NodeDocument(Document):
     }
 
 
+class KeptAnswerDocument(EmbeddedDocument):
+    """What a request was answered."""
+
+    status = IntField(required=True)
+    content_type = StringField(required=True)
+    body = BinaryField(required=True)
+
+
+class KeyedRequestDocument(Document):
+    """A request with a key of the client's."""
+
+    id = StringField(primary_key=True)
+    token = StringField(required=True)
+    body_digest = StringField(required=True)
+    claimed_until = DateTimeField(required=True)
+    expires_at = DateTimeField(required=True)
+    answer = EmbeddedDocumentField(KeptAnswerDocument)
+
+    meta = {  # noqa: RUF012
+        "collection": "keyed_requests",
+        "auto_create_index": False,
+        "indexes": [{"fields": ["expires_at"], "expireAfterSeconds": 0}],  # MongoDB itself forgets them
+    }
+
+
 class FarmDocument(Document):
     """The farm itself."""
 
@@ -252,4 +277,5 @@ ALL_DOCUMENTS = (
     DeliveryDocument,
     ChunkDocument,
     NodeDocument,
+    KeyedRequestDocument,
 )
