@@ -20,6 +20,7 @@ from jobrunner.queueing.rq_schedule import RqTriggers
 from jobrunner.settings import Settings
 from jobrunner.store import connection as mongo_connection
 from jobrunner.store.deliveries import MongoDeliveries
+from jobrunner.store.dependencies import MongoDependencies
 from jobrunner.store.executions import MongoExecutions
 from jobrunner.store.farm import farm_id
 from jobrunner.store.jobs import MongoJobs
@@ -79,5 +80,6 @@ def mongo_store() -> Store:
         nodes=MongoNodes(),
         deliveries=MongoDeliveries(),
         keyed_requests=MongoKeyedRequests(),
+        dependencies=MongoDependencies(),
         health=mongo_connection.MongoHealth(),
     )

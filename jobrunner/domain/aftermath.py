@@ -22,6 +22,11 @@ _MOMENTS: dict[State, tuple[Moment, ...]] = {
 }
 
 
+def satisfies(state: State, when: str) -> bool:
+    """Whether a job that has ended in this state satisfies one that waits for it to succeed, fail or finish."""
+    return when in _MOMENTS.get(state, ())
+
+
 def deliveries_owed(execution: Execution, target: State, *, tried_again: bool = False) -> tuple[OwedDelivery, ...]:
     """What the execution owes to its job's webhooks and e-mail addresses once it has moved to `target`.
 

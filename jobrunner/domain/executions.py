@@ -50,6 +50,8 @@ class Execution:
 
     `claim` counts how often a run has taken hold of it: the fencing token. `times` has the instant of every move.
     `caller_address`: the IP address from which it was asked for; of a tick or another attempt, that of its origin.
+    `waits_for`: the jobs whose end it still waits for; it has no time of its own then. `owes_follow_up`: those jobs,
+    or (once it has ended) those that wait for its own, may not have been looked at.
     `prune_at`: when it is to be looked at whether its job wants it, or its output, kept any longer.
     """
 
@@ -84,6 +86,8 @@ class Execution:
     times: Mapping[State, datetime] = field(default_factory=dict)
     output_deleted_at: datetime | None = None
     prune_at: datetime | None = None
+    waits_for: tuple[str, ...] = ()
+    owes_follow_up: bool | None = None
 
     @property
     def deadline(self) -> datetime | None:

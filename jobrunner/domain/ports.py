@@ -286,6 +286,25 @@ class NodeStore(Protocol):
         """The names of the nodes that were last heard of before an instant."""
 
 
+class DependencyStore(Protocol):
+    """Executions that wait for other jobs."""
+
+    def known_jobs(self, job_ids: Iterable[str]) -> set[str]:
+        """Those of these ids that are ids of jobs."""
+
+    def waiting_for(self, job_id: str, after_id: str, limit: int) -> list[str]:
+        """The ids of the executions that wait for a job, in order, those after `after_id`."""
+
+    def wait_no_more(self, execution_id: str, job_id: str) -> bool:
+        """Take a job from those that an execution waits for, unless it is the only one; whether that was done."""
+
+    def owing_follow_up(self, limit: int) -> list[Execution]:
+        """Executions whose `owes_follow_up` stands."""
+
+    def settle_follow_up(self, execution: Execution) -> None:
+        """Take back its `owes_follow_up`, if it is still in the same state. This need not be durable."""
+
+
 class KeyedRequestStore(Protocol):
     """Requests with a key of the client's, each until its `expires_at`."""
 
@@ -316,6 +335,7 @@ class Store:
     nodes: NodeStore
     deliveries: DeliveryStore
     keyed_requests: KeyedRequestStore
+    dependencies: DependencyStore
     health: Health
 
 

@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from jobrunner.domain.dependencies import Dependencies
 from jobrunner.domain.hooks import Moment, Notify, Secret, Webhook, Webhooks
 from jobrunner.domain.images import PullPolicy, parse_image
 from jobrunner.domain.retention import Retention
@@ -139,6 +140,7 @@ class JobSpec(Specification):
     notify: Notify = Notify()
     output_cap_bytes: Annotated[WholeNumber, Field(ge=1, le=2**53)] | None = None
     retention: Retention = Retention()
+    after: Dependencies = ()
 
     @field_validator("retry_policy")
     @classmethod
@@ -153,6 +155,8 @@ class JobSpec(Specification):
         given = [name for name, value in starts.items() if value is not None]
         if len(given) > 1:
             raise ValueError(f"only one of startIn, startAt and cron may be given, not {' and '.join(given)}")
+        if given and self.after:
+            raise ValueError(f"after cannot be given together with {given[0]}: it says when the job starts")
         return self
 
     @property

@@ -21,9 +21,9 @@ from jobrunner.engine.send import send, set_alarm
 def fire(farm: Farm, execution_id: str) -> None:
     """Enqueue a scheduled execution that is due. Anything else (moved on, stopped, not due yet) is left alone."""
     execution = farm.store.executions.get(execution_id)
-    if execution is None or execution.state is not State.SCHEDULED:
+    if execution is None or execution.state is not State.SCHEDULED or execution.due_at is None:
         return
-    if execution.due_at is not None and execution.due_at > farm.clock.now():
+    if execution.due_at > farm.clock.now():
         set_alarm(farm, execution)
         return
     if execution.spec.cron and execution.attempt == 1:

@@ -70,7 +70,7 @@ def may_be_forgotten(farm: Farm, execution: Execution) -> bool:
 def _owes_something(farm: Farm, execution: Execution) -> bool:
     deliveries = farm.store.deliveries.of_execution(execution.id)
     is_owed = any(delivery.state is DeliveryState.OWED for delivery in deliveries)
-    return execution.owes_retry or bool(execution.owed_deliveries) or is_owed
+    return execution.owes_retry or bool(execution.owes_follow_up) or bool(execution.owed_deliveries) or is_owed
 
 
 def _may_be_made_again(farm: Farm, execution: Execution) -> bool:

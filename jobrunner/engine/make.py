@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from jobrunner.domain.executions import Execution, Job
@@ -32,6 +33,17 @@ def make_execution(
         due_at=due,
         caller_address=job.caller_address,
         times={state: now},
+    )
+
+
+def make_waiting(execution: Execution) -> Execution:
+    """The same, waiting for the jobs that its definition names."""
+    return replace(
+        execution,
+        state=State.SCHEDULED,
+        times={State.SCHEDULED: execution.created_at},
+        waits_for=tuple(dependency.job for dependency in execution.spec.after),
+        owes_follow_up=True,
     )
 
 

@@ -10,11 +10,13 @@ from jobrunner.domain.repeats import execution_id_of, job_id_of
 from jobrunner.domain.schedules import due_at
 from jobrunner.domain.specs import JobSpec
 from jobrunner.engine.cancel import waiting_of_job, withdraw
+from jobrunner.engine.check import check_dependencies
 from jobrunner.engine.farm import Farm
-from jobrunner.engine.make import make_execution
+from jobrunner.engine.follow_up import follow_up_if_possible
+from jobrunner.engine.make import make_execution, make_waiting
 from jobrunner.engine.notify import check_can_notify
 from jobrunner.engine.send import send, set_alarm
-from jobrunner.errors import Conflict
+from jobrunner.errors import Conflict, Fault, InvalidRequest
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ def submit(
     StoreUnavailable, QueueUnavailable (nothing is stored then).
     """
     check_can_notify(farm.settings, spec)
+    check_dependencies(farm, spec)
     farm.queue.check()
     now = farm.clock.now()
     job = Job(
@@ -91,6 +94,8 @@ def resubmit(
         return submit(farm, task_id, spec, job_id, caller_address=caller_address, token=token)
     if stored.task_id != task_id:
         raise Conflict("jobId", "is the id of a job of another task")
+    if spec.after:
+        raise InvalidRequest(Fault("after", "cannot be given to a job that is there already; make a new one"))
     if token is not None and (made := farm.store.executions.get(execution_id_of(token))):
         return Accepted(stored, made)
     check_can_notify(farm.settings, spec)
@@ -109,16 +114,24 @@ def resubmit(
 
 
 def _start(farm: Farm, job: Job, token: str | None) -> Execution:
-    """Make an execution of the job and send it off: to the queue, or, where it starts later, to wait for its time.
+    """Make an execution of the job and send it off: to the queue, or to wait for its time or for other jobs.
 
     It is written last, durably, and the journal of MongoDB keeps the order: so what was written before is there too.
     """
     now = farm.clock.now()
     due = due_at(job.spec, now)
     execution = make_execution(farm, job, now, due, execution_id_of(token) if token else None)
+    if job.spec.after:
+        return _wait_for_others(farm, make_waiting(execution))
     farm.store.executions.add(execution)
     if due is None:
         send(farm, execution.id)
     else:
         set_alarm(farm, execution)
     return execution
+
+
+def _wait_for_others(farm: Farm, execution: Execution) -> Execution:
+    farm.store.executions.add(execution)
+    follow_up_if_possible(farm, execution)
+    return farm.store.executions.get(execution.id) or execution

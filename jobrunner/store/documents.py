@@ -115,6 +115,8 @@ class ExecutionDocument(Document):
     times = MapField(DateTimeField())
     output_deleted_at = DateTimeField()
     prune_at = DateTimeField()
+    waits_for = ListField(StringField())
+    owes_follow_up = BooleanField()
 
     meta = {  # noqa: RUF012
         "collection": "executions",
@@ -139,6 +141,8 @@ class ExecutionDocument(Document):
                 "fields": ["finished_at", "id"],
                 "partialFilterExpression": {"finished_at": {"$exists": True}},
             },
+            {"fields": ["waits_for", "id"], "partialFilterExpression": {"state": "scheduled"}},  # waiting_for
+            {"fields": ["owes_follow_up"], "partialFilterExpression": {"owes_follow_up": True}},  # owing_follow_up
             {"fields": ["prune_at"], "partialFilterExpression": {"prune_at": {"$exists": True}}},  # to_prune
         ],
     }

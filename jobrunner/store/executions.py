@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from dataclasses import fields as fields_of
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from mongoengine import NotUniqueError, Q, QuerySet
@@ -21,11 +21,12 @@ from jobrunner.store.documents import ExecutionDocument, UsageDocument
 from jobrunner.store.errors import translating_errors
 from jobrunner.store.tasks import SOON_ENOUGH
 
-_OWN_FIELDS = ("spec", "state", "cause", "times", "owed_deliveries", "usage")
+_OWN_FIELDS = ("spec", "state", "cause", "times", "owed_deliveries", "usage", "waits_for")
 _PLAIN_FIELDS = tuple(name for name in ExecutionDocument._fields if name not in _OWN_FIELDS)
 _OPEN = [state.value for state in State if state not in TERMINAL]
 _ENDED = [state.value for state in TERMINAL]
 _OF_ENDED = tuple(field.name for field in fields_of(EndedExecution))
+_HAS_A_TIME = {"state": State.SCHEDULED.value, "due_at__gt": datetime.fromtimestamp(0, UTC)}
 _HELD = [state.value for state in ON_A_NODE]
 
 
@@ -66,7 +67,7 @@ class MongoExecutions:
         """A page of a job's executions, or of those in some states, the newest first."""
         chosen = {"state__in": names} if (names := [state.value for state in states]) else {}
         found = ExecutionDocument.objects(job_id=job_id, **chosen).order_by("-created_at", "-id")
-        return _list(found.skip((number - 1) * per_page), per_page)
+        return listed(found.skip((number - 1) * per_page), per_page)
 
     def page(
         self,
@@ -89,7 +90,7 @@ class MongoExecutions:
         }
         query = {name: value for name, value in wanted.items() if value is not None}
         found = ExecutionDocument.objects(**query).order_by("-created_at", "-id")
-        return _list(found.skip((number - 1) * per_page), per_page + 1)
+        return listed(found.skip((number - 1) * per_page), per_page + 1)
 
     def last_of_job(self, job_id: str) -> Execution | None:
         """The newest execution of a job."""
@@ -102,21 +103,21 @@ class MongoExecutions:
 
     def next_scheduled(self, limit: int) -> list[Execution]:
         """The executions that wait for their time, the earliest first."""
-        return _list(ExecutionDocument.objects(state=State.SCHEDULED.value).order_by("due_at", "id"), limit)
+        return listed(ExecutionDocument.objects(**_HAS_A_TIME).order_by("due_at", "id"), limit)
 
     def count_scheduled(self) -> int:
         """How many executions wait for their time."""
         with translating_errors():
-            return int(ExecutionDocument.objects(state=State.SCHEDULED.value).count())
+            return int(ExecutionDocument.objects(**_HAS_A_TIME).count())
 
     def open_of_job(self, job_id: str, limit: int) -> list[Execution]:
         """The executions of a job that have not ended and that nobody has asked to stop, the oldest first."""
         query = ExecutionDocument.objects(job_id=job_id, state__in=_OPEN, stop_requested_at=None)
-        return _list(query.order_by("created_at", "id"), limit)
+        return listed(query.order_by("created_at", "id"), limit)
 
     def held_by(self, node: str, limit: int) -> list[Execution]:
         """The executions that are pulling or running on a node."""
-        return _list(ExecutionDocument.objects(node=node, state__in=_HELD).order_by("id"), limit)
+        return listed(ExecutionDocument.objects(node=node, state__in=_HELD).order_by("id"), limit)
 
     def waiting(self, state: State, before: datetime, after_id: str | None, limit: int) -> list[str]:
         """The ids of those that wait in this state, due or enqueued before an instant, in order, after `after_id`."""
@@ -129,15 +130,15 @@ class MongoExecutions:
 
     def on_silent_nodes(self, silent: Iterable[str], limit: int) -> list[Execution]:
         """The executions that are pulling or running on one of these nodes."""
-        return _list(ExecutionDocument.objects(node__in=list(silent), state__in=_HELD).order_by("id"), limit)
+        return listed(ExecutionDocument.objects(node__in=list(silent), state__in=_HELD).order_by("id"), limit)
 
     def owing_retry(self, limit: int) -> list[Execution]:
         """Ended executions whose next attempt may not have been made yet."""
-        return _list(ExecutionDocument.objects(owes_retry=True), limit)
+        return listed(ExecutionDocument.objects(owes_retry=True), limit)
 
     def owing_deliveries(self, limit: int) -> list[Execution]:
         """Executions with something in `owed_deliveries`."""
-        return _list(ExecutionDocument.objects(owed_deliveries__id__exists=True), limit)
+        return listed(ExecutionDocument.objects(owed_deliveries__id__exists=True), limit)
 
     def settle_deliveries(self, execution_id: str, delivery_ids: Iterable[str]) -> None:
         """Take these out of `owed_deliveries`, and leave whatever else has come there meanwhile."""
@@ -162,12 +163,12 @@ class MongoExecutions:
 
     def to_prune(self, now: datetime, limit: int) -> list[Execution]:
         """Executions whose `prune_at` has come, the earliest first."""
-        return _list(ExecutionDocument.objects(prune_at__lte=now).order_by("prune_at"), limit)
+        return listed(ExecutionDocument.objects(prune_at__lte=now).order_by("prune_at"), limit)
 
     def ended_of_job(self, job_id: str, but_last: int, limit: int) -> list[Execution]:
         """The ended executions of a job but the `but_last` newest ones, the newest first."""
         ended = ExecutionDocument.objects(job_id=job_id, state__in=_ENDED)
-        return _list(ended.order_by("-created_at", "-id").skip(but_last), limit)
+        return listed(ended.order_by("-created_at", "-id").skip(but_last), limit)
 
     def was_followed(self, execution: Execution | EndedExecution) -> bool:
         """Whether its job has a newer execution that does not merely wait for its time."""
@@ -180,7 +181,7 @@ class MongoExecutions:
 
     def delete(self, execution_id: str) -> bool:
         """Delete an execution that has ended and owes nothing; whether there was one."""
-        free = {"owes_retry__ne": True, "owed_deliveries__id__exists": False}
+        free = {"owes_retry__ne": True, "owes_follow_up__ne": True, "owed_deliveries__id__exists": False}
         with translating_errors():
             found = ExecutionDocument.objects(id=execution_id, state__in=_ENDED, **free)
             return bool(found.delete(write_concern=SOON_ENOUGH))
@@ -208,7 +209,8 @@ def _first(query: QuerySet) -> Execution | None:
     return _execution(document) if document else None
 
 
-def _list(query: QuerySet, limit: int) -> list[Execution]:
+def listed(query: QuerySet, limit: int) -> list[Execution]:
+    """The executions that a query finds, at most `limit`."""
     with translating_errors():
         return [_execution(document) for document in query.limit(limit)]
 
@@ -220,6 +222,7 @@ def _document(execution: Execution) -> ExecutionDocument:
         cause=_plain(execution.cause),
         times={state.value: at for state, at in execution.times.items()},
         owed_deliveries=owed_documents(execution.owed_deliveries),
+        waits_for=list(execution.waits_for),
         usage=_usage_document(execution.usage),
         **{name: getattr(execution, name) for name in _PLAIN_FIELDS},
     )
@@ -232,6 +235,7 @@ def _execution(document: ExecutionDocument) -> Execution:
         cause=Cause(document.cause) if document.cause else None,
         times={State(name): at for name, at in document.times.items()},
         owed_deliveries=tuple(map(owed_delivery, document.owed_deliveries)),
+        waits_for=tuple(document.waits_for),
         usage=_usage(document.usage),
         **{name: getattr(document, name) for name in _PLAIN_FIELDS},
     )

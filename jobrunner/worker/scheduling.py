@@ -17,6 +17,7 @@ from jobrunner.engine.duty import Duty
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.fire import fire
 from jobrunner.engine.janitors.due import fire_overdue
+from jobrunner.engine.janitors.follow_up import follow_up_owed
 from jobrunner.engine.janitors.owed import make_owed_retries
 from jobrunner.engine.janitors.prune import Prune
 from jobrunner.engine.janitors.requeue import requeue
@@ -63,6 +64,7 @@ class SchedulerService:
             "requeue": requeue,
             "rescue": rescue.look,
             "owed": make_owed_retries,
+            "follow up": follow_up_owed,
             "unsent": make_owed_deliveries,
             "due": fire_overdue,
             "prune": Prune().look,

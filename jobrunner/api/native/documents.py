@@ -12,6 +12,7 @@ from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
 from jobrunner.domain.deliveries import DeliveryKind, DeliveryState
+from jobrunner.domain.dependencies import When
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.states import State
 from jobrunner.engine.cancel import Stopped
@@ -113,6 +114,14 @@ class NotifyDocument(TypedDict):
 
 
 @_closed
+class DependencyDocument(TypedDict):
+    """Another job, and how it must have ended."""
+
+    job: str
+    when: When
+
+
+@_closed
 class JobMetadata(TypedDict):
     """The definition of a job. `custom` is the caller's own metadata."""
 
@@ -124,6 +133,7 @@ class JobMetadata(TypedDict):
     timeout: int | None
     webhooks: WebhooksDocument
     custom: dict[str, Any]
+    after: list[DependencyDocument]
 
 
 @_closed
@@ -171,6 +181,7 @@ class ExecutionDocument(Run):
     oomKilled: bool
     history: list[Move]
     logTruncated: bool
+    waitsFor: list[str]
     retriedFrom: str | None
     dueAt: str | None
     stopRequestedAt: str | None

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from jobrunner.api.json_body import parse_object
+from jobrunner.domain.dependencies import Dependency
 from jobrunner.domain.hooks import Notify, Webhook, Webhooks
 from jobrunner.domain.retention import Retention
 from jobrunner.domain.retry import RetryPolicy
@@ -24,6 +25,7 @@ _PARTS: dict[tuple[str, int], type[Specification]] = {
     ("notify", 2): Notify,
     ("retryPolicy", 2): RetryPolicy,
     ("retention", 2): Retention,
+    ("after", 3): Dependency,
 }
 _KEY_MARK = "[key]"  # pydantic's sign that the key of a dict is at fault, not its value
 

@@ -150,6 +150,7 @@ def _job_metadata(job: Job, newest: Execution | None, redacted_names: Iterable[s
         "timeout": int(newest.timeout_seconds) if newest else spec.timeout,
         "webhooks": webhooks_document(spec, redacted_names),
         "custom": spec.caller_metadata,
+        "after": [dependency.model_dump(mode="json") for dependency in spec.after],
     }
 
 
@@ -189,6 +190,7 @@ def _execution(execution: Execution, tail: OutputTail, urls: Urls) -> Document:
         "logTruncated": not tail.is_whole,
         "usage": usage_document(execution.usage),
         **_output(execution, tail),
+        "waitsFor": list(execution.waits_for),
         "retriedFrom": execution.retried_from,
         "retriedBy": execution.retried_by,
         "dueAt": iso(execution.due_at),
