@@ -28,6 +28,7 @@ from jobrunner.store.nodes import MongoNodes
 from jobrunner.store.output import MongoOutput
 from jobrunner.store.repeats import MongoKeyedRequests
 from jobrunner.store.schema import bring_up_to_date
+from jobrunner.store.submissions import MongoSubmissions
 from jobrunner.store.tasks import MongoTasks
 from jobrunner.telemetry.logs import log_event
 
@@ -81,5 +82,6 @@ def mongo_store() -> Store:
         deliveries=MongoDeliveries(),
         keyed_requests=MongoKeyedRequests(),
         dependencies=MongoDependencies(),
+        submissions=MongoSubmissions(),
         health=mongo_connection.MongoHealth(),
     )

@@ -32,10 +32,13 @@ def _job_id(value: str) -> str:
     return canonical
 
 
+JobId = Annotated[Text, AfterValidator(_job_id)]
+
+
 class Dependency(Specification):
     """That another job must have ended, and how."""
 
-    job: Annotated[Text, AfterValidator(_job_id)]
+    job: JobId
     when: When = When.SUCCEEDS
 
 

@@ -305,6 +305,13 @@ class DependencyStore(Protocol):
         """Take back its `owes_follow_up`, if it is still in the same state. This need not be durable."""
 
 
+class SubmissionStore(Protocol):
+    """Many jobs and executions at once."""
+
+    def add_all(self, jobs: Sequence[Job], executions: Sequence[Execution]) -> bool:
+        """Store all of these, durably; False where one is there already: then nothing is stored."""
+
+
 class KeyedRequestStore(Protocol):
     """Requests with a key of the client's, each until its `expires_at`."""
 
@@ -336,6 +343,7 @@ class Store:
     deliveries: DeliveryStore
     keyed_requests: KeyedRequestStore
     dependencies: DependencyStore
+    submissions: SubmissionStore
     health: Health
 
 

@@ -7,15 +7,12 @@ from dataclasses import dataclass, replace
 from jobrunner.domain.executions import Execution, Job
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.repeats import execution_id_of, job_id_of
-from jobrunner.domain.schedules import due_at
 from jobrunner.domain.specs import JobSpec
 from jobrunner.engine.cancel import waiting_of_job, withdraw
 from jobrunner.engine.check import check_dependencies
 from jobrunner.engine.farm import Farm
-from jobrunner.engine.follow_up import follow_up_if_possible
-from jobrunner.engine.make import make_execution, make_waiting
+from jobrunner.engine.first import first_execution, put_on_its_way
 from jobrunner.engine.notify import check_can_notify
-from jobrunner.engine.send import send, set_alarm
 from jobrunner.errors import Conflict, Fault, InvalidRequest
 
 
@@ -118,20 +115,6 @@ def _start(farm: Farm, job: Job, token: str | None) -> Execution:
 
     It is written last, durably, and the journal of MongoDB keeps the order: so what was written before is there too.
     """
-    now = farm.clock.now()
-    due = due_at(job.spec, now)
-    execution = make_execution(farm, job, now, due, execution_id_of(token) if token else None)
-    if job.spec.after:
-        return _wait_for_others(farm, make_waiting(execution))
+    execution = first_execution(farm, job, execution_id_of(token) if token else None)
     farm.store.executions.add(execution)
-    if due is None:
-        send(farm, execution.id)
-    else:
-        set_alarm(farm, execution)
-    return execution
-
-
-def _wait_for_others(farm: Farm, execution: Execution) -> Execution:
-    farm.store.executions.add(execution)
-    follow_up_if_possible(farm, execution)
-    return farm.store.executions.get(execution.id) or execution
+    return put_on_its_way(farm, execution)

@@ -37,7 +37,7 @@ class MongoExecutions:
         """Store a new execution, durably; False where its id is there already."""
         try:
             with translating_errors():
-                _document(execution).save(force_insert=True)
+                execution_document(execution).save(force_insert=True)
         except (NotUniqueError, DuplicateKeyError):
             return False
         return True
@@ -215,7 +215,8 @@ def listed(query: QuerySet, limit: int) -> list[Execution]:
         return [_execution(document) for document in query.limit(limit)]
 
 
-def _document(execution: Execution) -> ExecutionDocument:
+def execution_document(execution: Execution) -> ExecutionDocument:
+    """The execution as it is stored."""
     return ExecutionDocument(
         spec=execution.spec.to_json(),
         state=execution.state.value,

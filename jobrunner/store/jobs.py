@@ -20,18 +20,9 @@ class MongoJobs:
 
     def add(self, job: Job) -> None:
         """Store a new job. Raises Conflict where its id is taken."""
-        document = JobDocument(
-            id=job.id,
-            task_id=job.task_id,
-            spec=job.spec.to_json(),
-            created_at=job.created_at,
-            modified_at=job.modified_at,
-            executions_count=job.executions_count,
-            caller_address=job.caller_address,
-        )
         try:
             with translating_errors():
-                document.save(force_insert=True, write_concern=SOON_ENOUGH)
+                job_document(job).save(force_insert=True, write_concern=SOON_ENOUGH)
         except (NotUniqueError, DuplicateKeyError):
             raise Conflict("jobId", "is taken by another job") from None
 
@@ -85,6 +76,19 @@ class MongoJobs:
         """About how many jobs there are."""
         with translating_errors():
             return int(JobDocument._get_collection().estimated_document_count())
+
+
+def job_document(job: Job) -> JobDocument:
+    """A new job as it is stored."""
+    return JobDocument(
+        id=job.id,
+        task_id=job.task_id,
+        spec=job.spec.to_json(),
+        created_at=job.created_at,
+        modified_at=job.modified_at,
+        executions_count=job.executions_count,
+        caller_address=job.caller_address,
+    )
 
 
 def _job(document: JobDocument) -> Job:

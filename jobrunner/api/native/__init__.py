@@ -1,6 +1,7 @@
 """The native API: fastlane's documented one, kept key for key, with more keys where users need them."""
 
 from jobrunner.api.native import (  # noqa: F401 - each registers its routes
+    bulk,
     deliveries,
     executions,
     jobs,

@@ -84,6 +84,20 @@ class Accepted(JobReference):
 
 
 @_closed
+class AcceptedJob(Accepted):
+    """One of many jobs that were taken in, and its name in the call."""
+
+    name: str | None
+
+
+@_closed
+class AcceptedJobs(TypedDict):
+    """Jobs that were taken in, in their order."""
+
+    jobs: list[AcceptedJob]
+
+
+@_closed
 class WebhookDocument(TypedDict):
     """A call to make; secrets in it are hidden."""
 

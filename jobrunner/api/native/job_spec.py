@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from jobrunner.api.json_body import parse_object
+from jobrunner.domain.bulk import BulkDependency, BulkJob, BulkJobs
 from jobrunner.domain.dependencies import Dependency
 from jobrunner.domain.hooks import Notify, Webhook, Webhooks
 from jobrunner.domain.retention import Retention
@@ -16,6 +17,8 @@ from jobrunner.domain.retry import RetryPolicy
 from jobrunner.domain.specification import Specification
 from jobrunner.domain.specs import JobSpec
 from jobrunner.errors import Fault, InvalidRequest
+
+Parsed = TypeVar("Parsed", bound=Specification)
 
 # The parts of a specification that have keys of their own, by the first key of a path to one of those, and its length.
 _PARTS: dict[tuple[str, int], type[Specification]] = {
@@ -54,24 +57,31 @@ _REASONS = {
 
 def parse_spec(body: bytes) -> JobSpec:
     """The specification in the body of a request. Raises InvalidRequest, naming every key at fault."""
+    return parse(body, JobSpec)
+
+
+def parse(body: bytes, model: type[Parsed]) -> Parsed:
+    """What the body of a request holds, checked. Raises InvalidRequest, naming every key at fault."""
     document = parse_object(body)
     try:
-        return JobSpec.model_validate(document, by_alias=True, by_name=False)
+        return model.model_validate(document, by_alias=True, by_name=False)
     except ValidationError as error:
         # Without the input: it may hold secrets.
-        faults = [_fault(detail) for detail in error.errors(include_url=False, include_input=False)]
+        faults = [_fault(detail, model) for detail in error.errors(include_url=False, include_input=False)]
         raise InvalidRequest(*faults) from None
 
 
-def _fault(detail: ErrorDetails) -> Fault:
+def _fault(detail: ErrorDetails, model: type[Specification]) -> Fault:
     path = [str(part) for part in detail["loc"] if part != _KEY_MARK]
     if detail["type"] == "extra_forbidden":
-        return Fault(".".join(path), f"is not a known key; known keys are {_known_keys(path)}")
+        return Fault(".".join(path), f"is not a known key; known keys are {_known_keys(path, model)}")
     return Fault(".".join(path) or "body", _reason(detail["type"], detail.get("ctx", {}), detail["msg"]))
 
 
-def _known_keys(path: Sequence[str]) -> str:
-    part = _PARTS.get((path[0], len(path)), JobSpec)
+def _known_keys(path: Sequence[str], model: type[Specification]) -> str:
+    part: type[Specification] = _PARTS.get((path[0], len(path)), model)
+    if model is BulkJobs and path[0] == "jobs" and len(path) > 2:
+        part = BulkDependency if path[2] == "after" and len(path) > 3 else _PARTS.get((path[2], len(path) - 2), BulkJob)
     return ", ".join(sorted(field.alias or name for name, field in part.model_fields.items()))
 
 

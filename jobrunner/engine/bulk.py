@@ -1,0 +1,78 @@
+"""Take many jobs in at once: all of them, or none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from jobrunner.domain.bulk import BulkJob, faults_of_graph, specs_of
+from jobrunner.domain.executions import Execution, Job
+from jobrunner.domain.repeats import job_id_of
+from jobrunner.domain.specs import JobSpec
+from jobrunner.engine.farm import Farm
+from jobrunner.engine.first import first_execution, put_on_its_way
+from jobrunner.engine.notify import check_can_notify
+from jobrunner.engine.submit import Accepted
+from jobrunner.errors import Conflict, Fault, InvalidRequest
+
+
+def submit_all(farm: Farm, jobs: Sequence[BulkJob], *, token: str, caller_address: str | None = None) -> list[Accepted]:
+    """Make all of these jobs, each with its first execution, in one transaction; in their order.
+
+    Nothing starts before all are stored. `token`: as in `submit`: what an earlier try of this request has made is
+    found. Raises InvalidRequest with every fault of every job, StoreUnavailable, QueueUnavailable.
+    """
+    faults = [*_faults_of_each(farm, jobs), *faults_of_graph(jobs)]
+    if faults:
+        raise InvalidRequest(*faults)
+    ids = [job_id_of(token, number) for number in range(len(jobs))]
+    farm.queue.check()
+    made = [_make(farm, *one, caller_address) for one in zip(jobs, ids, specs_of(jobs, ids), strict=True)]
+    _make_tasks(farm, jobs)
+    if not farm.store.submissions.add_all([one.job for one in made], [one.execution for one in made]):
+        return [_found(farm, job_id) for job_id in ids]
+    for task_id, count in Counter(job.task for job in jobs).items():
+        farm.store.tasks.touch(task_id, made[0].job.created_at, new_jobs=count)
+    return [replace(one, execution=put_on_its_way(farm, one.execution)) for one in made]
+
+
+def _faults_of_each(farm: Farm, jobs: Sequence[BulkJob]) -> Iterator[Fault]:
+    """What this farm cannot do, and jobs that are waited for and not there."""
+    known = farm.store.dependencies.known_jobs(
+        {dependency.job for job in jobs for dependency in job.after if dependency.job is not None}
+    )
+    for number, job in enumerate(jobs):
+        try:
+            check_can_notify(farm.settings, job)
+        except InvalidRequest as error:
+            yield from (Fault(f"jobs.{number}.{fault.field}", fault.reason) for fault in error.faults)
+        for index, dependency in enumerate(job.after):
+            if dependency.job is not None and dependency.job not in known:
+                yield Fault(f"jobs.{number}.after.{index}.job", f"there is no job {dependency.job!r}")
+
+
+def _make(farm: Farm, wanted: BulkJob, job_id: str, spec: JobSpec, caller_address: str | None) -> Accepted:
+    now = farm.clock.now()
+    job = Job(job_id, wanted.task, spec, now, now, executions_count=1, caller_address=caller_address)
+    execution = first_execution(farm, job, None)
+    if all(dependency.job is None for dependency in wanted.after):
+        # None of those that it waits for can have ended before: they are stored together with it.
+        execution = replace(execution, owes_follow_up=None)
+    return Accepted(job, execution)
+
+
+def _make_tasks(farm: Farm, jobs: Sequence[BulkJob]) -> None:
+    """Before their jobs, which are found through them."""
+    now = farm.clock.now()
+    for task_id in {job.task for job in jobs}:
+        farm.store.tasks.touch(task_id, now)
+
+
+def _found(farm: Farm, job_id: str) -> Accepted:
+    """What an earlier try has made."""
+    job = farm.store.jobs.get(job_id)
+    execution: Execution | None = farm.store.executions.last_of_job(job_id)
+    if job is None or execution is None:
+        raise Conflict("jobs", "cannot be stored: one of their ids is taken")
+    return Accepted(job, execution)
