@@ -19,6 +19,7 @@ from jobrunner.queueing.rq_queue import RqQueue
 from jobrunner.queueing.rq_schedule import RqTriggers
 from jobrunner.settings import Settings
 from jobrunner.store import connection as mongo_connection
+from jobrunner.store.arrays import MongoArrays
 from jobrunner.store.deliveries import MongoDeliveries
 from jobrunner.store.dependencies import MongoDependencies
 from jobrunner.store.executions import MongoExecutions
@@ -83,5 +84,6 @@ def mongo_store() -> Store:
         keyed_requests=MongoKeyedRequests(),
         dependencies=MongoDependencies(),
         submissions=MongoSubmissions(),
+        arrays=MongoArrays(),
         health=mongo_connection.MongoHealth(),
     )

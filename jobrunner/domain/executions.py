@@ -50,6 +50,7 @@ class Execution:
 
     `claim` counts how often a run has taken hold of it: the fencing token. `times` has the instant of every move.
     `caller_address`: the IP address from which it was asked for; of a tick or another attempt, that of its origin.
+    `array_index`: which one of its job's array. `turn`: from whom it got its turn to run, or `own_turn` (engine.array).
     `waits_for`: the jobs whose end it still waits for; it has no time of its own then. `owes_follow_up`: those jobs,
     or (once it has ended) those that wait for its own, may not have been looked at.
     `prune_at`: when it is to be looked at whether its job wants it, or its output, kept any longer.
@@ -88,6 +89,15 @@ class Execution:
     prune_at: datetime | None = None
     waits_for: tuple[str, ...] = ()
     owes_follow_up: bool | None = None
+    array_index: int | None = None
+    turn: str | None = None
+
+    @property
+    def envs(self) -> Mapping[str, str]:
+        """The environment variables of its container: its job's, and those of its place in an array."""
+        if self.spec.array is None or self.array_index is None:
+            return self.spec.envs
+        return {**self.spec.envs, **self.spec.array.envs(self.array_index)}
 
     @property
     def deadline(self) -> datetime | None:

@@ -305,6 +305,22 @@ class DependencyStore(Protocol):
         """Take back its `owes_follow_up`, if it is still in the same state. This need not be durable."""
 
 
+class ArrayStore(Protocol):
+    """Executions of arrays."""
+
+    def next_in_turn(self, job_id: str, limit: int) -> list[Execution]:
+        """The executions of a job's array that wait for their turn, by index."""
+
+    def was_passed(self, turn: str) -> bool:
+        """Whether an execution has got this turn. (No two can: a move that would give it to a second one is none.)"""
+
+    def is_open(self, job_id: str) -> bool:
+        """Whether an execution of a job waits or runs."""
+
+    def counts(self, job_id: str) -> Mapping[State, int]:
+        """How many executions of a job are in each state, without those that were, or are to be, tried again."""
+
+
 class SubmissionStore(Protocol):
     """Many jobs and executions at once."""
 
@@ -344,6 +360,7 @@ class Store:
     keyed_requests: KeyedRequestStore
     dependencies: DependencyStore
     submissions: SubmissionStore
+    arrays: ArrayStore
     health: Health
 
 

@@ -6,15 +6,18 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from jobrunner.domain.arrays import LARGEST, array_execution_id
 from jobrunner.domain.bulk import BulkJob, faults_of_graph, specs_of
 from jobrunner.domain.executions import Execution, Job
 from jobrunner.domain.repeats import job_id_of
 from jobrunner.domain.specs import JobSpec
 from jobrunner.engine.farm import Farm
-from jobrunner.engine.first import first_execution, put_on_its_way
+from jobrunner.engine.first import first_executions, put_all_on_their_way
 from jobrunner.engine.notify import check_can_notify
 from jobrunner.engine.submit import Accepted
 from jobrunner.errors import Conflict, Fault, InvalidRequest
+
+Made = tuple[Job, list[Execution]]
 
 
 def submit_all(farm: Farm, jobs: Sequence[BulkJob], *, token: str, caller_address: str | None = None) -> list[Accepted]:
@@ -23,18 +26,18 @@ def submit_all(farm: Farm, jobs: Sequence[BulkJob], *, token: str, caller_addres
     Nothing starts before all are stored. `token`: as in `submit`: what an earlier try of this request has made is
     found. Raises InvalidRequest with every fault of every job, StoreUnavailable, QueueUnavailable.
     """
-    faults = [*_faults_of_each(farm, jobs), *faults_of_graph(jobs)]
+    faults = [*_faults_of_each(farm, jobs), *faults_of_graph(jobs), *_too_many(jobs)]
     if faults:
         raise InvalidRequest(*faults)
     ids = [job_id_of(token, number) for number in range(len(jobs))]
     farm.queue.check()
     made = [_make(farm, *one, caller_address) for one in zip(jobs, ids, specs_of(jobs, ids), strict=True)]
     _make_tasks(farm, jobs)
-    if not farm.store.submissions.add_all([one.job for one in made], [one.execution for one in made]):
+    if not farm.store.submissions.add_all([job for job, _ in made], [one for _, first in made for one in first]):
         return [_found(farm, job_id) for job_id in ids]
     for task_id, count in Counter(job.task for job in jobs).items():
-        farm.store.tasks.touch(task_id, made[0].job.created_at, new_jobs=count)
-    return [replace(one, execution=put_on_its_way(farm, one.execution)) for one in made]
+        farm.store.tasks.touch(task_id, farm.clock.now(), new_jobs=count)
+    return [Accepted(job, put_all_on_their_way(farm, first)) for job, first in made]
 
 
 def _faults_of_each(farm: Farm, jobs: Sequence[BulkJob]) -> Iterator[Fault]:
@@ -52,14 +55,21 @@ def _faults_of_each(farm: Farm, jobs: Sequence[BulkJob]) -> Iterator[Fault]:
                 yield Fault(f"jobs.{number}.after.{index}.job", f"there is no job {dependency.job!r}")
 
 
-def _make(farm: Farm, wanted: BulkJob, job_id: str, spec: JobSpec, caller_address: str | None) -> Accepted:
+def _too_many(jobs: Sequence[BulkJob]) -> Iterator[Fault]:
+    count = sum(job.array.size if job.array else 1 for job in jobs)
+    if count > LARGEST:
+        yield Fault("jobs", f"have {count} executions with all their arrays; at most {LARGEST} are taken in one call")
+
+
+def _make(farm: Farm, wanted: BulkJob, job_id: str, spec: JobSpec, caller_address: str | None) -> Made:
     now = farm.clock.now()
-    job = Job(job_id, wanted.task, spec, now, now, executions_count=1, caller_address=caller_address)
-    execution = first_execution(farm, job, None)
+    count = spec.array.size if spec.array else 1
+    job = Job(job_id, wanted.task, spec, now, now, executions_count=count, caller_address=caller_address)
+    first = first_executions(farm, job, None)
     if all(dependency.job is None for dependency in wanted.after):
         # None of those that it waits for can have ended before: they are stored together with it.
-        execution = replace(execution, owes_follow_up=None)
-    return Accepted(job, execution)
+        first = [replace(execution, owes_follow_up=None) for execution in first]
+    return job, first
 
 
 def _make_tasks(farm: Farm, jobs: Sequence[BulkJob]) -> None:
@@ -72,7 +82,8 @@ def _make_tasks(farm: Farm, jobs: Sequence[BulkJob]) -> None:
 def _found(farm: Farm, job_id: str) -> Accepted:
     """What an earlier try has made."""
     job = farm.store.jobs.get(job_id)
-    execution: Execution | None = farm.store.executions.last_of_job(job_id)
+    first: Execution | None = farm.store.executions.get(array_execution_id(job_id, 0))
+    execution = first or farm.store.executions.last_of_job(job_id)
     if job is None or execution is None:
         raise Conflict("jobs", "cannot be stored: one of their ids is taken")
     return Accepted(job, execution)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from jobrunner.domain.aftermath import deliveries_owed
+from jobrunner.domain.arrays import own_turn
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.identifiers import retry_id
 from jobrunner.domain.outcomes import Outcome
@@ -76,4 +77,6 @@ def next_attempt(farm: Farm, ended: Execution) -> Execution:
         attempt=ended.attempt + 1,
         retried_from=ended.id,
         due_at=retry_due_at(ended, ended_at, farm.back_off),
+        array_index=ended.array_index,
+        turn=own_turn(fresh.id) if ended.turn else None,
     )

@@ -1,7 +1,11 @@
-"""The first execution of a job: made, and, once it is stored, put on its way."""
+"""The first execution of a job, or those of its array: made, and, once they are stored, put on their way."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+from jobrunner.domain.arrays import array_execution_id, own_turn
 from jobrunner.domain.executions import Execution, Job
 from jobrunner.domain.schedules import due_at
 from jobrunner.domain.states import State
@@ -16,6 +20,35 @@ def first_execution(farm: Farm, job: Job, execution_id: str | None) -> Execution
     now = farm.clock.now()
     execution = make_execution(farm, job, now, due_at(job.spec, now), execution_id)
     return make_waiting(execution) if job.spec.after else execution
+
+
+def array_executions(farm: Farm, job: Job) -> list[Execution]:
+    """All executions of a job's array: so many as may run at once have a turn; the others wait for one."""
+    assert job.spec.array is not None
+    array, plain = job.spec.array, make_execution(farm, job, farm.clock.now(), None)
+    return [_of_array(plain, index, index < array.most_at_once) for index in range(array.size)]
+
+
+def _of_array(plain: Execution, index: int, has_turn: bool) -> Execution:
+    identifier = array_execution_id(plain.job_id, index)
+    execution = replace(plain, id=identifier, array_index=index, turn=own_turn(identifier) if has_turn else None)
+    if not has_turn:
+        return replace(execution, state=State.SCHEDULED, times={State.SCHEDULED: plain.created_at})
+    return make_waiting(execution) if plain.spec.after else execution
+
+
+def first_executions(farm: Farm, job: Job, execution_id: str | None) -> list[Execution]:
+    """All that a job begins with: one execution, or its array."""
+    return array_executions(farm, job) if job.spec.array else [first_execution(farm, job, execution_id)]
+
+
+def put_all_on_their_way(farm: Farm, executions: Sequence[Execution]) -> Execution:
+    """All that a job begins with; the first of them, as it is then."""
+    first, *others = executions
+    first = put_on_its_way(farm, first)
+    for execution in others:
+        put_on_its_way(farm, execution)
+    return first
 
 
 def put_on_its_way(farm: Farm, execution: Execution) -> Execution:

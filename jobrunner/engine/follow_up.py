@@ -1,4 +1,4 @@
-"""What follows from the end of an execution for those that wait for its job: they start, or never will.
+"""What follows from the end of an execution: those that wait for its job, or for its turn, start, or never will.
 
 That this is to be done stands in the execution (`owes_follow_up`), written by the update that ended it; so the janitor
 `follow_up` does what a crash prevented. An execution that starts to wait has the same mark, until the jobs that it
@@ -8,12 +8,15 @@ waits for have been looked at: one of them may have ended before. Each step can 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from jobrunner.domain import outcomes
 from jobrunner.domain.aftermath import satisfies
+from jobrunner.domain.arrays import summarize
 from jobrunner.domain.events import Trouble
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.states import State
+from jobrunner.engine.array import pass_turn
 from jobrunner.engine.end import end
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.move import move
@@ -50,10 +53,11 @@ def follow_up(farm: Farm, execution: Execution, most: int | None = None) -> None
 def _settle_all(farm: Farm, execution: Execution) -> Iterator[Execution | None]:
     """Settle each thing that follows; those that have ended by that."""
     if execution.state.is_terminal:
+        yield from pass_turn(farm, execution)
         yield from _settle_those_that_wait(farm, execution)
     elif execution.state is State.SCHEDULED:
         for job_id in execution.waits_for:
-            last = last_of_chain(farm, job_id)
+            last = end_of_job(farm, job_id)
             if last is not None:
                 yield _settle(farm, execution.id, last)
 
@@ -61,7 +65,7 @@ def _settle_all(farm: Farm, execution: Execution) -> Iterator[Execution | None]:
 def _settle_those_that_wait(farm: Farm, ended: Execution) -> Iterator[Execution | None]:
     after_id, last = "", None
     while batch := farm.store.dependencies.waiting_for(ended.job_id, after_id, BATCH):
-        last = last or last_of_chain(farm, ended.job_id)
+        last = last or end_of_job(farm, ended.job_id)
         if last is None:
             return  # it was run again: the end of that counts
         for execution_id in batch:
@@ -69,16 +73,38 @@ def _settle_those_that_wait(farm: Farm, ended: Execution) -> Iterator[Execution 
         after_id = batch[-1]
 
 
-def last_of_chain(farm: Farm, job_id: str) -> Execution | None:
-    """The last execution of a job, if the job has ended with it: it is over, and not tried again."""
+@dataclass(frozen=True)
+class EndOfJob:
+    """That a job has ended, and how."""
+
+    job_id: str
+    task_id: str
+    state: State
+
+
+def end_of_job(farm: Farm, job_id: str) -> EndOfJob | None:
+    """How a job has ended with its last run; None where that goes on, or is tried again. An array ends as a whole."""
     begun = farm.store.executions.page_of_job(job_id, 1, 1, BEGUN)
     last = begun[0] if begun else None
+    if last is not None and last.spec.array is not None:
+        return _end_of_array(farm, last, last.spec.array.size)
     while last is not None and last.retried_by:  # not by time: the clocks of two nodes differ
         last = farm.store.executions.get(last.retried_by)
-    return last if last is not None and last.state.is_terminal and not last.owes_retry else None
+    if last is None or not last.state.is_terminal or last.owes_retry:
+        return None
+    return EndOfJob(job_id, last.task_id, last.state)
 
 
-def _settle(farm: Farm, execution_id: str, last: Execution) -> Execution | None:
+def _end_of_array(farm: Farm, one: Execution, size: int) -> EndOfJob | None:
+    if farm.store.arrays.is_open(one.job_id):  # mostly: this costs less than to count
+        return None
+    summary = summarize(farm.store.arrays.counts(one.job_id))
+    if summary.ended < size:  # one of them is about to be tried again
+        return None
+    return EndOfJob(one.job_id, one.task_id, State(summary.state.value))
+
+
+def _settle(farm: Farm, execution_id: str, last: EndOfJob) -> Execution | None:
     """Have an execution wait no more for a job that has ended; the execution, if that has ended it.
 
     Several may do this at the same time, for the same job or for others. A list of jobs only gets shorter, and its

@@ -25,6 +25,8 @@ def rerun(farm: Farm, job: Job, caller_address: str | None = None, token: str | 
     """
     if token is not None and (made := farm.store.executions.get(execution_id_of(token))):
         return Accepted(job, made)
+    if job.spec.array is not None:
+        raise Conflict("array", "is not run again as a whole; post the job anew")
     now = farm.clock.now()
     expires_at = job.spec.expires_at
     if expires_at is not None and now > expires_at:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from jobrunner.domain.arrays import array_execution_id
 from jobrunner.domain.executions import Execution, Job
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.repeats import execution_id_of, job_id_of
@@ -11,7 +12,7 @@ from jobrunner.domain.specs import JobSpec
 from jobrunner.engine.cancel import waiting_of_job, withdraw
 from jobrunner.engine.check import check_dependencies
 from jobrunner.engine.farm import Farm
-from jobrunner.engine.first import first_execution, put_on_its_way
+from jobrunner.engine.first import array_executions, first_execution, put_all_on_their_way, put_on_its_way
 from jobrunner.engine.notify import check_can_notify
 from jobrunner.errors import Conflict, Fault, InvalidRequest
 
@@ -55,9 +56,28 @@ def submit(
     )
     if token is not None and (made := _made_before(farm, job.id, token)):
         return made
+    if spec.array is not None:
+        return _submit_array(farm, replace(job, executions_count=spec.array.size))
     farm.store.jobs.add(job)
     farm.store.tasks.touch(task_id, now, new_jobs=1)
     return Accepted(job, _start(farm, job, token))
+
+
+def _submit_array(farm: Farm, job: Job) -> Accepted:
+    """All of it, or nothing, is stored."""
+    farm.store.tasks.touch(job.task_id, job.created_at)
+    executions = array_executions(farm, job)
+    if not farm.store.submissions.add_all([job], executions):
+        raise Conflict("jobId", "is taken by another job")
+    farm.store.tasks.touch(job.task_id, job.created_at, new_jobs=1)
+    return Accepted(job, put_all_on_their_way(farm, executions))
+
+
+def _check_can_change(stored: Job, spec: JobSpec) -> None:
+    if spec.after:
+        raise InvalidRequest(Fault("after", "cannot be given to a job that is there already; make a new one"))
+    if spec.array is not None or stored.spec.array is not None:
+        raise InvalidRequest(Fault("array", "cannot be given to, or taken from, a job that is there; make a new one"))
 
 
 def _made_before(farm: Farm, job_id: str, token: str) -> Accepted | None:
@@ -65,7 +85,8 @@ def _made_before(farm: Farm, job_id: str, token: str) -> Accepted | None:
     job = farm.store.jobs.get(job_id)
     if job is None:
         return None
-    execution = farm.store.executions.get(execution_id_of(token)) or farm.store.executions.last_of_job(job_id)
+    first_id = array_execution_id(job_id, 0) if job.spec.array else execution_id_of(token)
+    execution = farm.store.executions.get(first_id) or farm.store.executions.last_of_job(job_id)
     if execution is None:
         farm.store.tasks.touch(job.task_id, farm.clock.now())
         execution = _start(farm, job, token)
@@ -91,8 +112,7 @@ def resubmit(
         return submit(farm, task_id, spec, job_id, caller_address=caller_address, token=token)
     if stored.task_id != task_id:
         raise Conflict("jobId", "is the id of a job of another task")
-    if spec.after:
-        raise InvalidRequest(Fault("after", "cannot be given to a job that is there already; make a new one"))
+    _check_can_change(stored, spec)
     if token is not None and (made := farm.store.executions.get(execution_id_of(token))):
         return Accepted(stored, made)
     check_can_notify(farm.settings, spec)

@@ -117,6 +117,8 @@ class ExecutionDocument(Document):
     prune_at = DateTimeField()
     waits_for = ListField(StringField())
     owes_follow_up = BooleanField()
+    array_index = IntField()
+    turn = StringField()
 
     meta = {  # noqa: RUF012
         "collection": "executions",
@@ -143,6 +145,15 @@ class ExecutionDocument(Document):
             },
             {"fields": ["waits_for", "id"], "partialFilterExpression": {"state": "scheduled"}},  # waiting_for
             {"fields": ["owes_follow_up"], "partialFilterExpression": {"owes_follow_up": True}},  # owing_follow_up
+            {  # next_in_turn
+                "fields": ["job_id", "array_index"],
+                "partialFilterExpression": {"state": "scheduled", "array_index": {"$exists": True}},
+            },
+            {  # was_passed: no two get the same turn
+                "fields": ["turn"],
+                "unique": True,
+                "partialFilterExpression": {"turn": {"$exists": True}},
+            },
             {"fields": ["prune_at"], "partialFilterExpression": {"prune_at": {"$exists": True}}},  # to_prune
         ],
     }

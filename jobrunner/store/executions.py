@@ -54,7 +54,10 @@ class MongoExecutions:
         if claim is not None:
             expected["claim"] = claim
         with translating_errors():
-            document = ExecutionDocument.objects(**expected).modify(new=True, **_update(changes))
+            try:
+                document = ExecutionDocument.objects(**expected).modify(new=True, **_update(changes))
+            except NotUniqueError:  # another one has this turn
+                return None
         return _execution(document) if document else None
 
     def note_usage(self, execution_id: str, claim: int, usage: ResourceUsage) -> None:

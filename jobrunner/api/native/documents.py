@@ -11,6 +11,7 @@ from typing import Any, NotRequired
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
+from jobrunner.domain.arrays import ArrayState
 from jobrunner.domain.deliveries import DeliveryKind, DeliveryState
 from jobrunner.domain.dependencies import When
 from jobrunner.domain.outcomes import Cause
@@ -180,6 +181,7 @@ class Run(TypedDict):
     status: State
     executionId: str
     attempt: int
+    arrayIndex: int | None
     node: str | None
 
 
@@ -224,6 +226,20 @@ class ExecutionPage(TypedDict):
 
 
 @_closed
+class ArrayDocument(TypedDict):
+    """How an array stands: how many executions, each with all its attempts, are how."""
+
+    count: int
+    mostAtOnce: int
+    state: ArrayState
+    waiting: int
+    running: int
+    done: int
+    failed: int
+    stopped: int
+
+
+@_closed
 class JobDocument(TypedDict):
     """A job with a page of its executions."""
 
@@ -238,6 +254,7 @@ class JobDocument(TypedDict):
     jobId: str
     url: str
     stoppedAt: str | None
+    array: ArrayDocument | None
     page: int
     perPage: int
     hasNext: bool

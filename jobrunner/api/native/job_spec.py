@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from jobrunner.api.json_body import parse_object
+from jobrunner.domain.arrays import Array
 from jobrunner.domain.bulk import BulkDependency, BulkJob, BulkJobs
 from jobrunner.domain.dependencies import Dependency
 from jobrunner.domain.hooks import Notify, Webhook, Webhooks
@@ -29,6 +30,7 @@ _PARTS: dict[tuple[str, int], type[Specification]] = {
     ("retryPolicy", 2): RetryPolicy,
     ("retention", 2): Retention,
     ("after", 3): Dependency,
+    ("array", 2): Array,
 }
 _KEY_MARK = "[key]"  # pydantic's sign that the key of a dict is at fault, not its value
 

@@ -50,6 +50,7 @@ def show_job(task_id: str, job_id: str) -> Document:
         newest=queries.newest_execution(farm, job),
         next_times=queries.next_times(farm, job),
         has_next=has_next,
+        array=queries.array_summary(farm, job),
     )
     return translate.job_details(view, farm.settings.redacted_names, urls_for_request(farm.settings))
 

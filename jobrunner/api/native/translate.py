@@ -15,6 +15,7 @@ from jobrunner.api.native.times import iso
 from jobrunner.api.native.translate_hooks import notify_document, webhooks_document
 from jobrunner.api.native.translate_usage import usage_document
 from jobrunner.api.native.urls import Urls, with_query
+from jobrunner.domain.arrays import ArraySummary
 from jobrunner.domain.executions import Execution, Job, Page, Task
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.redaction import redact
@@ -42,6 +43,7 @@ class JobView:
     newest: Execution | None
     next_times: Sequence[datetime]
     has_next: bool = False
+    array: ArraySummary | None = None
 
 
 # ----------------------------------------------------------------------------------------------------- tasks
@@ -131,11 +133,27 @@ def job_details(view: JobView, redacted_names: Iterable[str], urls: Urls) -> Doc
         "url": url,
         "stoppedAt": iso(job.stopped_at),
         "requestIPAddress": job.caller_address,
+        "array": _array(job, view.array),
         "page": view.page,
         "perPage": EXECUTIONS_PER_PAGE,
         **_neighbours(url, view.page, view.has_next),
     }
     return {"job": details, "task": _reference(job.task_id, urls.task(job.task_id))}
+
+
+def _array(job: Job, summary: ArraySummary | None) -> Document | None:
+    if summary is None or job.spec.array is None:
+        return None
+    return {
+        "count": job.spec.array.size,
+        "mostAtOnce": job.spec.array.most_at_once,
+        "state": summary.state,
+        "waiting": summary.waiting,
+        "running": summary.running,
+        "done": summary.done,
+        "failed": summary.failed,
+        "stopped": summary.stopped,
+    }
 
 
 def _job_metadata(job: Job, newest: Execution | None, redacted_names: Iterable[str]) -> Document:
@@ -219,6 +237,7 @@ def _run(execution: Execution) -> Document:
         "status": execution.state,
         "executionId": execution.id,
         "attempt": execution.attempt,
+        "arrayIndex": execution.array_index,
         "node": execution.node,
     }
 
