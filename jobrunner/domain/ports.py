@@ -317,6 +317,9 @@ class ArrayStore(Protocol):
     def is_open(self, job_id: str) -> bool:
         """Whether an execution of a job waits or runs."""
 
+    def move_waiting(self, job_id: str, changes: Mapping[str, Any]) -> int:
+        """Apply changes, as in `compare_and_set`, to all that wait for their turn; how many those were."""
+
     def counts(self, job_id: str) -> Mapping[State, int]:
         """How many executions of a job are in each state, without those that were, or are to be, tried again."""
 

@@ -7,25 +7,24 @@ note the same. So there are never more turns than M, whoever dies, and whoever p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+from jobrunner.domain.aftermath import deliveries_owed
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.outcomes import Cause, Outcome
 from jobrunner.domain.states import State
 from jobrunner.engine.end import end
 from jobrunner.engine.farm import Farm
-from jobrunner.engine.move import move
+from jobrunner.engine.move import move, move_waiting
 from jobrunner.engine.send import send
 
 BATCH = 100
 
 
-def pass_turn(farm: Farm, ended: Execution) -> Iterator[Execution]:
-    """Have the next one start. What never starts because of another job ends all that wait; those that it has ended."""
+def pass_turn(farm: Farm, ended: Execution) -> None:
+    """Have the next one start. Where an array never starts because of another job, all that wait are ended."""
     if ended.turn is None or ended.array_index is None:
         return
     if ended.cause is Cause.DEPENDENCY_FAILED:
-        yield from _end_all(farm, ended)
+        end_waiting(farm, ended.job_id, Outcome(ended.state, Cause.DEPENDENCY_FAILED, ended.reason))
         return
     job = farm.store.jobs.get(ended.job_id)
     if job is None or job.stopped_at is not None:
@@ -39,7 +38,31 @@ def pass_turn(farm: Farm, ended: Execution) -> Iterator[Execution]:
             send(farm, started.id)
 
 
-def _end_all(farm: Farm, ended: Execution) -> Iterator[Execution]:
-    outcome = Outcome(ended.state, Cause.DEPENDENCY_FAILED, ended.reason)
-    while waiting := farm.store.arrays.next_in_turn(ended.job_id, BATCH):
-        yield from filter(None, (end(farm, one, outcome) for one in waiting))
+def end_waiting(farm: Farm, job_id: str, outcome: Outcome) -> int:
+    """End all executions of an array that wait for their turn; how many those were.
+
+    In one update, unless each of them owes something to somebody. They have no turn to pass on; and that the array may
+    have ended is looked at when one ends that has a turn.
+    """
+    one = next(iter(farm.store.arrays.next_in_turn(job_id, 1)), None)
+    if one is None:
+        return 0
+    if deliveries_owed(one, outcome.state):
+        return _end_each(farm, job_id, outcome)
+    now = farm.clock.now()
+    return move_waiting(
+        farm,
+        job_id,
+        outcome.state,
+        cause=outcome.cause,
+        reason=outcome.reason,
+        finished_at=now,
+        prune_at=one.spec.retention.first_look_at(now),
+    )
+
+
+def _end_each(farm: Farm, job_id: str, outcome: Outcome) -> int:
+    count = 0
+    while waiting := farm.store.arrays.next_in_turn(job_id, BATCH):
+        count += len([one for one in waiting if end(farm, one, outcome)])
+    return count

@@ -53,7 +53,7 @@ def follow_up(farm: Farm, execution: Execution, most: int | None = None) -> None
 def _settle_all(farm: Farm, execution: Execution) -> Iterator[Execution | None]:
     """Settle each thing that follows; those that have ended by that."""
     if execution.state.is_terminal:
-        yield from pass_turn(farm, execution)
+        pass_turn(farm, execution)
         yield from _settle_those_that_wait(farm, execution)
     elif execution.state is State.SCHEDULED:
         for job_id in execution.waits_for:

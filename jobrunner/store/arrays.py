@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+
+from mongoengine import QuerySet
 
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.states import TERMINAL, State
 from jobrunner.store.documents import ExecutionDocument
 from jobrunner.store.errors import translating_errors
-from jobrunner.store.executions import listed
+from jobrunner.store.executions import listed, update_of
 
 _OPEN = [state.value for state in State if state not in TERMINAL]
 
@@ -18,10 +21,12 @@ class MongoArrays:
 
     def next_in_turn(self, job_id: str, limit: int) -> list[Execution]:
         """The executions of a job's array that wait for their turn, by index."""
-        waiting = ExecutionDocument.objects(
-            job_id=job_id, state=State.SCHEDULED.value, array_index__exists=True, turn=None
-        )
-        return listed(waiting.order_by("array_index"), limit)
+        return listed(_waiting(job_id).order_by("array_index"), limit)
+
+    def move_waiting(self, job_id: str, changes: Mapping[str, Any]) -> int:
+        """Apply changes to all that wait for their turn; how many those were."""
+        with translating_errors():
+            return int(_waiting(job_id).update(**update_of(changes)))
 
     def was_passed(self, turn: str) -> bool:
         """Whether an execution has got this turn."""
@@ -40,3 +45,7 @@ class MongoArrays:
         with translating_errors():
             found = ExecutionDocument._get_collection().aggregate(by_state)
             return {State(one["_id"]): one["count"] for one in found}
+
+
+def _waiting(job_id: str) -> QuerySet:
+    return ExecutionDocument.objects(job_id=job_id, state=State.SCHEDULED.value, array_index__exists=True, turn=None)

@@ -55,7 +55,7 @@ class MongoExecutions:
             expected["claim"] = claim
         with translating_errors():
             try:
-                document = ExecutionDocument.objects(**expected).modify(new=True, **_update(changes))
+                document = ExecutionDocument.objects(**expected).modify(new=True, **update_of(changes))
             except NotUniqueError:  # another one has this turn
                 return None
         return _execution(document) if document else None
@@ -190,7 +190,8 @@ class MongoExecutions:
             return bool(found.delete(write_concern=SOON_ENOUGH))
 
 
-def _update(changes: Mapping[str, Any]) -> dict[str, Any]:
+def update_of(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes of fields of an execution, as mongoengine takes them."""
     fields = {name: value for name, value in changes.items() if name != "moved_at"}
     if "state" in fields:
         fields[f"times__{fields['state'].value}"] = changes["moved_at"]
