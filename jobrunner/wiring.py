@@ -31,6 +31,7 @@ from jobrunner.store.repeats import MongoKeyedRequests
 from jobrunner.store.schema import bring_up_to_date
 from jobrunner.store.submissions import MongoSubmissions
 from jobrunner.store.tasks import MongoTasks
+from jobrunner.store.templates import MongoTemplates
 from jobrunner.telemetry.logs import log_event
 
 
@@ -85,5 +86,6 @@ def mongo_store() -> Store:
         dependencies=MongoDependencies(),
         submissions=MongoSubmissions(),
         arrays=MongoArrays(),
+        templates=MongoTemplates(),
         health=mongo_connection.MongoHealth(),
     )

@@ -24,6 +24,7 @@ def _task_id(value: str) -> str:
         raise ValueError(error.faults[0].reason) from None
 
 
+TaskId = Annotated[Text, AfterValidator(_task_id)]
 Name = Annotated[Text, StringConstraints(min_length=1, max_length=255)]
 
 
@@ -44,7 +45,7 @@ class BulkDependency(Specification):
 class BulkJob(JobSpec):
     """A job as a call has it that brings many."""
 
-    task: Annotated[Text, AfterValidator(_task_id)]
+    task: TaskId
     name: Name | None = None
     after: Annotated[tuple[BulkDependency, ...], Field(max_length=MOST_DEPENDENCIES)] = ()  # type: ignore[assignment]
 

@@ -27,6 +27,14 @@ class Task:
 
 
 @dataclass(frozen=True)
+class TemplateUse:
+    """From which template a job was started, and of which revision that was."""
+
+    name: str
+    revision: int
+
+
+@dataclass(frozen=True)
 class Job:
     """A definition: what to run, and when. `revision` counts how often it was given a new one.
 
@@ -42,6 +50,7 @@ class Job:
     revision: int = 0
     stopped_at: datetime | None = None
     caller_address: str | None = None
+    template: TemplateUse | None = None
 
 
 @dataclass(frozen=True)

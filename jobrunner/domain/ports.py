@@ -17,6 +17,7 @@ from jobrunner.domain.images import ImageReference
 from jobrunner.domain.outcomes import ContainerExit
 from jobrunner.domain.repeats import KeptAnswer, KeyedRequest
 from jobrunner.domain.states import State
+from jobrunner.domain.templates import Template, TemplateDefinition
 from jobrunner.domain.usage import ResourceUsage
 
 
@@ -324,6 +325,22 @@ class ArrayStore(Protocol):
         """How many executions of a job are in each state, without those that were, or are to be, tried again."""
 
 
+class TemplateStore(Protocol):
+    """Templates of jobs."""
+
+    def put(self, name: str, definition: TemplateDefinition, now: datetime) -> Template:
+        """Store a template, or replace the one of its name: then its revision goes up by one."""
+
+    def get(self, name: str) -> Template | None:
+        """The template of this name."""
+
+    def page(self, number: int, per_page: int) -> list[Template]:
+        """A page of all templates, by name; one more than `per_page` where there is a next page."""
+
+    def delete(self, name: str) -> bool:
+        """Delete a template; whether there was one."""
+
+
 class SubmissionStore(Protocol):
     """Many jobs and executions at once."""
 
@@ -364,6 +381,7 @@ class Store:
     dependencies: DependencyStore
     submissions: SubmissionStore
     arrays: ArrayStore
+    templates: TemplateStore
     health: Health
 
 

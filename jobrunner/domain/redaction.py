@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 REDACTED = "***"
@@ -18,6 +19,22 @@ def redact(named: Mapping[str, str], redacted_names: Iterable[str]) -> dict[str,
 def redact_headers(headers: Mapping[str, str], redacted_names: Iterable[str]) -> dict[str, str]:
     """HTTP headers: as `redact`, and those that carry credentials by their nature."""
     return redact(headers, (*redacted_names, *SECRET_HEADERS))
+
+
+def redact_json(value: Any, redacted_names: Iterable[str]) -> Any:
+    """A JSON value, at every depth: strings and numbers whose key is such a name are hidden, and what URLs carry."""
+    names = (*redacted_names, *SECRET_HEADERS)
+    if isinstance(value, list):
+        return [redact_json(inner, names) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _redact_member(key, inner, names) for key, inner in value.items()}
+
+
+def _redact_member(key: str, value: Any, names: Iterable[str]) -> Any:
+    if isinstance(value, str | int | float) and _is_secret(key, [name.lower() for name in names]):
+        return REDACTED
+    return redact_url(value, names) if key == "url" and isinstance(value, str) else redact_json(value, names)
 
 
 def redact_url(url: str, redacted_names: Iterable[str]) -> str:

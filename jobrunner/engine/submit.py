@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from jobrunner.domain.arrays import array_execution_id
-from jobrunner.domain.executions import Execution, Job
+from jobrunner.domain.executions import Execution, Job, TemplateUse
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.repeats import execution_id_of, job_id_of
 from jobrunner.domain.specs import JobSpec
@@ -33,6 +33,7 @@ def submit(
     *,
     caller_address: str | None = None,
     token: str | None = None,
+    template: TemplateUse | None = None,
 ) -> Accepted:
     """Make a job of a task, with its first execution.
 
@@ -53,6 +54,7 @@ def submit(
         modified_at=now,
         executions_count=1,
         caller_address=caller_address,
+        template=template,
     )
     if token is not None and (made := _made_before(farm, job.id, token)):
         return made
@@ -120,6 +122,7 @@ def resubmit(
     now = farm.clock.now()
     revision = stored.revision + 1
     job = replace(stored, spec=spec, modified_at=now, revision=revision, stopped_at=None, caller_address=caller_address)
+    job = replace(job, template=None)
     superseded = waiting_of_job(farm, stored)
     farm.store.jobs.replace(job)
     farm.store.tasks.touch(task_id, now)

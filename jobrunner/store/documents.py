@@ -52,6 +52,8 @@ class JobDocument(Document):
     revision = IntField(default=0)
     stopped_at = DateTimeField()
     caller_address = StringField()
+    template_name = StringField()
+    template_revision = IntField()
 
     meta = {  # noqa: RUF012
         "collection": "jobs",
@@ -274,6 +276,18 @@ class KeyedRequestDocument(Document):
     }
 
 
+class TemplateDocument(Document):
+    """A template of jobs; its id is its name. `definition` is JSON text, as `spec` of a job."""
+
+    id = StringField(primary_key=True)
+    definition = StringField(required=True)
+    created_at = DateTimeField(required=True)
+    modified_at = DateTimeField(required=True)
+    revision = IntField(default=0)
+
+    meta = {"collection": "templates", "auto_create_index": False}  # noqa: RUF012
+
+
 class FarmDocument(Document):
     """The farm itself."""
 
@@ -293,4 +307,5 @@ ALL_DOCUMENTS = (
     ChunkDocument,
     NodeDocument,
     KeyedRequestDocument,
+    TemplateDocument,
 )

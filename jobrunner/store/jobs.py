@@ -7,7 +7,7 @@ from datetime import datetime
 from mongoengine import NotUniqueError, Q
 from pymongo.errors import DuplicateKeyError
 
-from jobrunner.domain.executions import Job
+from jobrunner.domain.executions import Job, TemplateUse
 from jobrunner.domain.specs import JobSpec
 from jobrunner.errors import Conflict
 from jobrunner.store.documents import JobDocument
@@ -42,6 +42,8 @@ class MongoJobs:
                     set__revision=job.revision,
                     set__caller_address=job.caller_address,
                     unset__stopped_at=True,
+                    unset__template_name=True,
+                    unset__template_revision=True,
                 )
             )
 
@@ -88,6 +90,8 @@ def job_document(job: Job) -> JobDocument:
         modified_at=job.modified_at,
         executions_count=job.executions_count,
         caller_address=job.caller_address,
+        template_name=job.template and job.template.name,
+        template_revision=job.template and job.template.revision,
     )
 
 
@@ -102,4 +106,5 @@ def _job(document: JobDocument) -> Job:
         revision=document.revision,
         stopped_at=document.stopped_at,
         caller_address=document.caller_address,
+        template=TemplateUse(document.template_name, document.template_revision) if document.template_name else None,
     )

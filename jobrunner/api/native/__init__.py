@@ -10,6 +10,7 @@ from jobrunner.api.native import (  # noqa: F401 - each registers its routes
     output_search,
     status,
     tasks,
+    templates,
 )
 from jobrunner.api.native.routing import blueprint
 

@@ -226,6 +226,48 @@ class ExecutionPage(TypedDict):
 
 
 @_closed
+class TemplateReference(TypedDict):
+    """From which template a job was started, and of which revision that was."""
+
+    name: str
+    revision: int
+
+
+@_closed
+class TemplateDetails(TypedDict):
+    """A template; secrets in it are hidden."""
+
+    name: str
+    revision: int
+    createdAt: str
+    lastModifiedAt: str
+    description: str
+    parameters: dict[str, dict[str, Any]]
+    job: dict[str, Any]
+    url: str
+
+
+@_closed
+class TemplatePage(TypedDict):
+    """A page of templates, by name."""
+
+    items: list[TemplateDetails]
+    page: int
+    perPage: int
+    hasNext: bool
+    hasPrev: bool
+    nextUrl: str | None
+    prevUrl: str | None
+
+
+@_closed
+class DeletedTemplate(TypedDict):
+    """The name of a template that is no more."""
+
+    deleted: str
+
+
+@_closed
 class ArrayDocument(TypedDict):
     """How an array stands: how many executions, each with all its attempts, are how."""
 
@@ -255,6 +297,7 @@ class JobDocument(TypedDict):
     url: str
     stoppedAt: str | None
     array: ArrayDocument | None
+    template: TemplateReference | None
     page: int
     perPage: int
     hasNext: bool

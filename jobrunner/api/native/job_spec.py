@@ -17,6 +17,7 @@ from jobrunner.domain.retention import Retention
 from jobrunner.domain.retry import RetryPolicy
 from jobrunner.domain.specification import Specification
 from jobrunner.domain.specs import JobSpec
+from jobrunner.domain.templates import Parameter
 from jobrunner.errors import Fault, InvalidRequest
 
 Parsed = TypeVar("Parsed", bound=Specification)
@@ -31,6 +32,7 @@ _PARTS: dict[tuple[str, int], type[Specification]] = {
     ("retention", 2): Retention,
     ("after", 3): Dependency,
     ("array", 2): Array,
+    ("parameters", 3): Parameter,
 }
 _KEY_MARK = "[key]"  # pydantic's sign that the key of a dict is at fault, not its value
 
@@ -64,7 +66,11 @@ def parse_spec(body: bytes) -> JobSpec:
 
 def parse(body: bytes, model: type[Parsed]) -> Parsed:
     """What the body of a request holds, checked. Raises InvalidRequest, naming every key at fault."""
-    document = parse_object(body)
+    return check_as(model, parse_object(body))
+
+
+def check_as(model: type[Parsed], document: Mapping[str, Any]) -> Parsed:
+    """A JSON object, checked. Raises InvalidRequest, naming every key at fault."""
     try:
         return model.model_validate(document, by_alias=True, by_name=False)
     except ValidationError as error:

@@ -66,7 +66,7 @@ def _task_page(page: Page[Task], urls: Urls, list_url: str, **query: str) -> Doc
         "pages": page.pages,
         "perPage": page.per_page,
         "total": page.total,
-        **_neighbours(list_url, page.number, page.number < page.pages, **query),
+        **neighbours(list_url, page.number, page.number < page.pages, **query),
     }
 
 
@@ -134,9 +134,10 @@ def job_details(view: JobView, redacted_names: Iterable[str], urls: Urls) -> Doc
         "stoppedAt": iso(job.stopped_at),
         "requestIPAddress": job.caller_address,
         "array": _array(job, view.array),
+        "template": {"name": job.template.name, "revision": job.template.revision} if job.template else None,
         "page": view.page,
         "perPage": EXECUTIONS_PER_PAGE,
-        **_neighbours(url, view.page, view.has_next),
+        **neighbours(url, view.page, view.has_next),
     }
     return {"job": details, "task": _reference(job.task_id, urls.task(job.task_id))}
 
@@ -274,7 +275,7 @@ def execution_page(
         "items": [_execution_item(execution, urls) for execution in executions],
         "page": page,
         "perPage": per_page,
-        **_neighbours(list_url, page, has_next, **query),
+        **neighbours(list_url, page, has_next, **query),
     }
 
 
@@ -305,7 +306,8 @@ def _reference(identifier: str, url: str) -> Document:
     return {"id": identifier, "url": url}
 
 
-def _neighbours(url: str, page: int, has_next: bool, **query: str | None) -> Document:
+def neighbours(url: str, page: int, has_next: bool, **query: str | None) -> Document:
+    """Where the pages before and after this one of a list are."""
     return {
         "hasNext": has_next,
         "hasPrev": page > 1,
