@@ -51,7 +51,7 @@ def test_a_whole_payload_is_taken() -> None:
         (
             {"image": "a", "imgae": 1},
             "imgae",
-            "is not a known key; known keys are additionalDNSEntries, after, command,",
+            "is not a known key; known keys are additionalDNSEntries, after, array, command,",
         ),
         ({"image": "a", "start_in": "5s"}, "start_in", "is not a known key"),
         ({"image": "a", "caller_metadata": {}}, "caller_metadata", "is not a known key"),
