@@ -24,6 +24,9 @@ from pydantic import (
     model_validator,
 )
 
+from jobrunner.domain.arrays import Array
+from jobrunner.domain.dependencies import Dependencies
+from jobrunner.domain.envs import EnvName, EnvValue
 from jobrunner.domain.hooks import Moment, Notify, Secret, Webhook, Webhooks
 from jobrunner.domain.images import PullPolicy, parse_image
 from jobrunner.domain.labels import Labels
@@ -33,11 +36,10 @@ from jobrunner.domain.resources import ResourceRequest
 from jobrunner.domain.retention import Retention
 from jobrunner.domain.retry import RetryPolicy
 from jobrunner.domain.schedules import check_cron, check_timezone, parse_duration, parse_instant
-from jobrunner.domain.specification import Number, Specification, Text, WholeNumber, check_text
+from jobrunner.domain.specification import Number, Specification, Text, WholeNumber
 
 LONGEST_COMMAND_BYTES = 128 * 1024  # Linux: MAX_ARG_STRLEN, the longest single argument of execve(2)
 MOST_ENVS = 1000
-LONGEST_ENV_NAME = 1024
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 
 
@@ -60,18 +62,6 @@ def _command(value: Any) -> str | tuple[str, ...]:
     if any("\0" in word for word in words):
         raise ValueError("must not contain a NUL character")
     return value if isinstance(value, str) else tuple(words)
-
-
-def _env_name(value: str) -> str:
-    if not value or "=" in value or len(value) > LONGEST_ENV_NAME:
-        raise ValueError(f"the name of a variable must have 1 to {LONGEST_ENV_NAME} characters, and no '='")
-    return check_text(value)
-
-
-def _env_value(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("must be a string or a number; write 'true' or 'false' as a string")
-    return str(value) if isinstance(value, int | float) else value
 
 
 def _instant(value: float) -> float:
@@ -123,10 +113,7 @@ class JobSpec(Specification):
     image: Annotated[Text, StringConstraints(min_length=1, max_length=1024), AfterValidator(_image)]
     command: Command | None = None
     envs: Annotated[
-        dict[
-            Annotated[str, AfterValidator(_env_name)],
-            Annotated[Text, BeforeValidator(_env_value, json_schema_input_type=str | int | float)],
-        ],
+        dict[EnvName, EnvValue],
         Field(max_length=MOST_ENVS),
     ] = Field(default_factory=dict, repr=False)
     caller_metadata: Annotated[dict[str, Any], AfterValidator(_json_object)] = Field(
@@ -159,6 +146,8 @@ class JobSpec(Specification):
     notify: Notify = Notify()
     output_cap_bytes: Annotated[WholeNumber, Field(ge=1, le=2**53)] | None = None
     retention: Retention = Retention()
+    after: Dependencies = ()
+    array: Array | None = None
 
     @field_validator("retry_policy")
     @classmethod
@@ -187,6 +176,17 @@ class JobSpec(Specification):
         given = [name for name, value in starts.items() if value is not None]
         if len(given) > 1:
             raise ValueError(f"only one of startIn, startAt and cron may be given, not {' and '.join(given)}")
+        if given and self.after:
+            raise ValueError(f"after cannot be given together with {given[0]}: it says when the job starts")
+        return self
+
+    @model_validator(mode="after")
+    def _starts_at_once(self) -> JobSpec:
+        later = next((name for name in ("start_in", "start_at", "cron") if getattr(self, name) is not None), None)
+        if self.array is not None and later is not None:
+            raise ValueError("array goes without startIn, startAt and cron")
+        if self.array is not None and self.retention.keep_last is not None:
+            raise ValueError("array goes without retention.keepLast: its executions are kept or deleted by their age")
         return self
 
     @property

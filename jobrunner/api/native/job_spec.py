@@ -9,6 +9,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from jobrunner.api.json_body import parse_object
+from jobrunner.domain.arrays import Array
+from jobrunner.domain.bulk import BulkDependency, BulkJob, BulkJobs
+from jobrunner.domain.dependencies import Dependency
 from jobrunner.domain.hooks import Notify, Webhook, Webhooks
 from jobrunner.domain.misfire import Misfire
 from jobrunner.domain.placement import Concurrency, Placement
@@ -17,6 +20,7 @@ from jobrunner.domain.retention import Retention
 from jobrunner.domain.retry import RetryPolicy
 from jobrunner.domain.specification import Specification
 from jobrunner.domain.specs import JobSpec
+from jobrunner.domain.templates import Parameter
 from jobrunner.errors import Fault, InvalidRequest
 
 # The parts of a specification that have keys of their own, by the first key of a path to one of those, and its length.
@@ -31,6 +35,9 @@ _PARTS: dict[tuple[str, int], type[Specification]] = {
     ("resources", 2): ResourceRequest,
     ("placement", 2): Placement,
     ("concurrency", 2): Concurrency,
+    ("after", 3): Dependency,
+    ("array", 2): Array,
+    ("parameters", 3): Parameter,
 }
 Specified = TypeVar("Specified", bound=Specification)
 _KEY_MARK = "[key]"  # pydantic's sign that the key of a dict is at fault, not its value
@@ -86,7 +93,9 @@ def _fault(detail: ErrorDetails, model: type[Specification] = JobSpec) -> Fault:
 
 
 def _known_keys(path: Sequence[str], model: type[Specification]) -> str:
-    part = _PARTS.get((path[0], len(path)), model)
+    part: type[Specification] = _PARTS.get((path[0], len(path)), model)
+    if model is BulkJobs and path[0] == "jobs" and len(path) > 2:
+        part = BulkDependency if path[2] == "after" and len(path) > 3 else _PARTS.get((path[2], len(path) - 2), BulkJob)
     return ", ".join(sorted(field.alias or name for name, field in part.model_fields.items()))
 
 
