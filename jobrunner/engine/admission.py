@@ -82,6 +82,6 @@ def _check_count(farm: Farm, key_id: str, most: int, new_executions: int) -> Non
     if at_work + new_executions > most:
         raise TooManyRequests(
             "key",
-            f"may have {most} executions waiting or running at once, and has {at_work}; {new_executions} more are too many",
+            f"may have {most} executions waiting or running, and has {at_work}: {new_executions} more do not fit",
             RETRY_AFTER_SECONDS,
         )

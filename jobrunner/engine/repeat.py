@@ -17,13 +17,26 @@ from jobrunner.errors import Conflict, InProgress, StoreUnavailable
 
 FIELD = "Idempotency-Key"
 CLAIM_SECONDS = 10  # to go on with what somebody is still at work on does no harm: both make the same
+PATIENCE_SECONDS = 5.0  # a thousand jobs in one call need one or two
+LOOK_SECONDS = 0.1
 
 
 def begin(farm: Farm, request_id: str, body: bytes) -> tuple[KeyedRequest, bool]:
     """The request of this id, and whether it is the first one; it is ours to do, unless it has an answer.
 
-    Raises Conflict (it was sent with another body), InProgress (somebody is at work on it), StoreUnavailable.
+    While somebody is at work on it, its answer is waited for, PATIENCE_SECONDS at most. Raises Conflict (it was sent
+    with another body), InProgress (it has no answer by then), StoreUnavailable.
     """
+    for _ in range(int(PATIENCE_SECONDS / LOOK_SECONDS)):
+        try:
+            return _begin(farm, request_id, body)
+        except InProgress:
+            if farm.stopping.wait(LOOK_SECONDS):
+                raise
+    return _begin(farm, request_id, body)
+
+
+def _begin(farm: Farm, request_id: str, body: bytes) -> tuple[KeyedRequest, bool]:
     now = farm.clock.now()
     claimed_until = now + timedelta(seconds=CLAIM_SECONDS)
     expires_at = now + timedelta(hours=farm.settings.idempotency_hours)
@@ -35,7 +48,7 @@ def begin(farm: Farm, request_id: str, body: bytes) -> tuple[KeyedRequest, bool]
         raise InProgress(FIELD, CLAIM_SECONDS)
     if known.expires_at <= now:
         farm.store.keyed_requests.forget(known)
-        return begin(farm, request_id, body)
+        return _begin(farm, request_id, body)
     if known.body_digest != fresh.body_digest:
         raise Conflict(FIELD, "was used before with another body; a new request needs a new key")
     if known.answer is None:
