@@ -78,10 +78,13 @@ def _at_once(spec: JobSpec) -> int:
 
 
 def _check_count(farm: Farm, key_id: str, most: int, new_executions: int) -> None:
+    if new_executions > most:
+        raise Forbidden("key", f"may have {most} executions at once, and this alone would have {new_executions}")
     at_work = farm.store.executions.count_at_work(key_id, most)
     if at_work + new_executions > most:
+        room = "wait for one to end" if new_executions == 1 else f"{new_executions} more do not fit"
         raise TooManyRequests(
             "key",
-            f"may have {most} executions waiting or running, and has {at_work}: {new_executions} more do not fit",
+            f"may have {most} executions waiting or running at once, and has {at_work}: {room}",
             RETRY_AFTER_SECONDS,
         )

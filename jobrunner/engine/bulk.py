@@ -62,7 +62,8 @@ def _naming(place: str) -> Iterator[None]:
     try:
         yield
     except (Conflict, Forbidden, NotFound) as error:
-        error.fault = Fault(f"{place}.{error.fault.field}", error.fault.reason)
+        field = "task" if isinstance(error, NotFound) else error.fault.field
+        error.fault = Fault(f"{place}.{field}", error.fault.reason)
         raise
 
 
