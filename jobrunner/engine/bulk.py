@@ -34,9 +34,10 @@ def submit_all(farm: Farm, jobs: Sequence[BulkJob], *, token: str, caller_addres
     faults = [*_faults_of_each(farm, jobs), *faults_of_graph(jobs), *_too_many(jobs)]
     if faults:
         raise InvalidRequest(*faults)
+    nodes = farm.store.nodes.all()
     for number, job in enumerate(jobs):
         with _naming(f"jobs.{number}"):
-            check_can_run(farm, job.task, job)
+            check_can_run(farm, job.task, job, nodes)
     ids = [job_id_of(token, number) for number in range(len(jobs))]
     if farm.store.jobs.get(ids[0]) is not None:  # all or none: all are there
         return [_found(farm, job_id) for job_id in ids]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobrunner.domain.aftermath import deliveries_owed
+from jobrunner.domain.aftermath import LEFT_OUT, deliveries_owed
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.outcomes import Outcome
 from jobrunner.domain.retry import wants_retry
@@ -33,7 +33,7 @@ def end(farm: Farm, execution: Execution, outcome: Outcome) -> Execution | None:
         finished_at=finished_at,
         owes_retry=tried_again,
         waits_for=None,
-        owes_follow_up=not tried_again or None,
+        owes_follow_up=(not tried_again and outcome.cause not in LEFT_OUT) or None,
         owed_deliveries=and_owed(
             execution, deliveries_owed(execution, outcome.state, tried_again=tried_again, cause=outcome.cause)
         ),

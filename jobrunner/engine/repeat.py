@@ -17,7 +17,7 @@ from jobrunner.errors import Conflict, InProgress, StoreUnavailable
 
 FIELD = "Idempotency-Key"
 CLAIM_SECONDS = 10  # to go on with what somebody is still at work on does no harm: both make the same
-PATIENCE_SECONDS = 5.0  # a thousand jobs in one call need one or two
+PATIENCE_SECONDS = 8.0  # a thousand jobs in one call need two or three
 LOOK_SECONDS = 0.1
 
 
