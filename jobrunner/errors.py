@@ -7,6 +7,7 @@ JobrunnerError
 │   ├── InvalidRequest      ... because of these fields, for these reasons
 │   ├── NotFound            ... because it does not exist
 │   ├── Conflict            ... because of the state it is in
+│   │   └── InProgress          somebody is at work on the same request
 │   ├── Gone                ... because it was, and is kept no longer
 │   ├── Unauthenticated     ... because it has not said who it is
 │   ├── Forbidden           ... because its key does not allow it
@@ -119,6 +120,14 @@ class TooManyRequests(RequestError):
     def __init__(self, field: str, reason: str, retry_after_seconds: float) -> None:
         super().__init__(f"{field}: {reason}")
         self.fault = Fault(field, reason)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class InProgress(Conflict):
+    """The same request is being worked on. `retry_after_seconds`: then that is over."""
+
+    def __init__(self, field: str, retry_after_seconds: int) -> None:
+        super().__init__(field, "belongs to a request that is being worked on; try again in a moment")
         self.retry_after_seconds = retry_after_seconds
 
 

@@ -130,6 +130,7 @@ class Settings(BaseModel):
     api_followers: int = Field(500, ge=1, le=100_000)
     api_stuck_seconds: Seconds = 120.0
     api_event_listeners: int = Field(32, ge=1, le=4096)
+    idempotency_hours: int = Field(24, ge=1, le=8760)
 
     # Executions
     slots: int = Field(16, ge=1, le=1000)

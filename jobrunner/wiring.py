@@ -21,9 +21,11 @@ from jobrunner.queueing.rq_schedule import RqTriggers
 from jobrunner.settings import Settings
 from jobrunner.store import connection as mongo_connection
 from jobrunner.store.api_keys import MongoApiKeys
+from jobrunner.store.arrays import MongoArrays
 from jobrunner.store.audit import MongoAudit
 from jobrunner.store.blacklist import MongoBlacklist
 from jobrunner.store.deliveries import MongoDeliveries
+from jobrunner.store.dependencies import MongoDependencies
 from jobrunner.store.events import MongoEvents
 from jobrunner.store.executions import MongoExecutions
 from jobrunner.store.farm import farm_id
@@ -31,8 +33,11 @@ from jobrunner.store.jobs import MongoJobs
 from jobrunner.store.limits import MongoLimits
 from jobrunner.store.nodes import MongoNodes
 from jobrunner.store.output import MongoOutput
+from jobrunner.store.repeats import MongoKeyedRequests
 from jobrunner.store.schema import bring_up_to_date
+from jobrunner.store.submissions import MongoSubmissions
 from jobrunner.store.tasks import MongoTasks
+from jobrunner.store.templates import MongoTemplates
 from jobrunner.telemetry.logs import log_event
 
 
@@ -94,5 +99,10 @@ def mongo_store() -> Store:
         events=MongoEvents(),
         blacklist=MongoBlacklist(),
         limits=MongoLimits(),
+        keyed_requests=MongoKeyedRequests(),
+        dependencies=MongoDependencies(),
+        submissions=MongoSubmissions(),
+        arrays=MongoArrays(),
+        templates=MongoTemplates(),
         health=mongo_connection.MongoHealth(),
     )

@@ -21,6 +21,7 @@ from jobrunner.errors import (
     Fault,
     Forbidden,
     Gone,
+    InProgress,
     InvalidRequest,
     NotFound,
     RequestError,
@@ -64,6 +65,8 @@ def _refused(error: RequestError) -> Response:
             return _answer(400, *faults)
         case NotFound(fault=fault):
             return _answer(404, fault)
+        case InProgress(fault=fault, retry_after_seconds=seconds):
+            return _answer(409, fault, headers={"Retry-After": str(seconds)})
         case Conflict(fault=fault):
             return _answer(409, fault)
         case Unauthenticated(fault=fault):

@@ -52,10 +52,14 @@ RIGHTS: dict[str, Right] = {
     "native.follow_job_by_events": READ,
     "native.show_page": READ,
     "native.show_page_of_job": READ,
+    "native.list_templates": READ,
+    "native.show_template": READ,
     "native.show_status": READ,
     "native.list_nodes": READ,
     # running
     "native.enqueue_job": Right(Role.SUBMIT, "job.submit"),
+    "native.enqueue_jobs": Right(Role.SUBMIT, "job.submit_all"),
+    "native.start_template": Right(Role.SUBMIT, "template.start"),
     "native.enqueue_or_update_job": Right(Role.SUBMIT, "job.replace"),
     "native.rerun_job": Right(Role.SUBMIT, "job.retry"),
     "native.stop_job": Right(Role.SUBMIT, "job.stop"),
@@ -64,6 +68,8 @@ RIGHTS: dict[str, Right] = {
     "native.stop_execution": Right(Role.SUBMIT, "execution.stop"),
     "native.redeliver_now": Right(Role.SUBMIT, "delivery.redeliver"),
     # administering
+    "native.put_template": Right(Role.ADMIN, "template.replace"),
+    "native.delete_template": Right(Role.ADMIN, "template.delete"),
     "native.drain_node": Right(Role.ADMIN, "node.drain"),
     "native.undrain_node": Right(Role.ADMIN, "node.undrain"),
     "native.blacklist_host": Right(Role.ADMIN, "node.blacklist"),

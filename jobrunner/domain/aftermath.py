@@ -26,6 +26,11 @@ _MOMENTS: dict[State, tuple[Moment, ...]] = {
 LEFT_OUT = frozenset({Cause.MISFIRED, Cause.OVERLAPPED, Cause.PAUSED})
 
 
+def satisfies(state: State, when: str) -> bool:
+    """Whether a job that has ended in this state satisfies one that waits for it to succeed, fail or finish."""
+    return when in _MOMENTS.get(state, ())
+
+
 def deliveries_owed(
     execution: Execution, target: State, *, tried_again: bool = False, cause: Cause | None = None
 ) -> tuple[OwedDelivery, ...]:

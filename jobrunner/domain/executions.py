@@ -30,6 +30,14 @@ class Task:
 
 
 @dataclass(frozen=True)
+class TemplateUse:
+    """From which template a job was started, and of which revision that was."""
+
+    name: str
+    revision: int
+
+
+@dataclass(frozen=True)
 class Job:
     """A definition: what to run, and when. `revision` counts how often it was given a new one.
 
@@ -51,6 +59,7 @@ class Job:
     paused_at: datetime | None = None
     turn: str | None = None
     scheduled_until: datetime | None = None
+    template: TemplateUse | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,9 @@ class Execution:
 
     `claim` counts how often a run has taken hold of it: the fencing token. `times` has the instant of every move.
     `caller_address`: the IP address from which it was asked for; of a tick or another attempt, that of its origin.
+    `array_index`: which one of its job's array. `turn`: from whom it got its turn to run, or `own_turn` (engine.array).
+    `waits_for`: the jobs whose end it still waits for; it has no time of its own then. `owes_follow_up`: those jobs,
+    or (once it has ended) those that wait for its own, may not have been looked at.
     `prune_at`: when it is to be looked at whether its job wants it, or its output, kept any longer.
     `revision` is that of the job when it was made. `tick_at`: the instant of the job's cron that it stands for.
     `fired_at`: when the scheduler came to it, if it did not start then. `held`: its job was paused before its time.
@@ -103,6 +115,17 @@ class Execution:
     times: Mapping[State, datetime] = field(default_factory=dict)
     output_deleted_at: datetime | None = None
     prune_at: datetime | None = None
+    waits_for: tuple[str, ...] = ()
+    owes_follow_up: bool | None = None
+    array_index: int | None = None
+    turn: str | None = None
+
+    @property
+    def envs(self) -> Mapping[str, str]:
+        """The environment variables of its container: its job's, and those of its place in an array."""
+        if self.spec.array is None or self.array_index is None:
+            return self.spec.envs
+        return {**self.spec.envs, **self.spec.array.envs(self.array_index)}
 
     @property
     def is_tick(self) -> bool:

@@ -46,6 +46,7 @@ class Cause(StrEnum):
     COMMAND_NOT_FOUND = "command_not_found"
     COMMAND_NOT_EXECUTABLE = "command_not_executable"
     CONTAINER_REJECTED = "container_rejected"
+    DEPENDENCY_FAILED = "dependency_failed"
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,13 @@ def timed_out_before_start(timeout_seconds: float) -> Outcome:
     return Outcome(
         State.TIMEDOUT, Cause.TIMEOUT, f"its image was not there within its timeout of {timeout_seconds:g} s"
     )
+
+
+def dependency_failed(job_id: str, task_id: str, when: str, ended: State) -> Outcome:
+    """The outcome of an execution that waited for a job that has ended otherwise. It has not failed."""
+    wish = {"succeeds": "succeeded", "fails": "failed"}.get(when, when)
+    reason = f"never started: it was to start once job {job_id} of task {task_id!r} had {wish}, and that is {ended}"
+    return Outcome(State.STOPPED, Cause.DEPENDENCY_FAILED, reason)
 
 
 def expired(expires_at: datetime) -> Outcome:

@@ -22,8 +22,10 @@ from jobrunner.domain.listing import ExecutionFilter, JobFilter, Position, Slice
 from jobrunner.domain.node_states import NodeState
 from jobrunner.domain.outcomes import ContainerExit
 from jobrunner.domain.placement import PLAIN, Demand, Priority, Waiting
+from jobrunner.domain.repeats import KeptAnswer, KeyedRequest
 from jobrunner.domain.resources import Resources
 from jobrunner.domain.states import State
+from jobrunner.domain.templates import Template, TemplateDefinition
 from jobrunner.domain.usage import ResourceUsage
 
 
@@ -428,6 +430,86 @@ class AuditStore(Protocol):
         """Entries, the newest first."""
 
 
+class DependencyStore(Protocol):
+    """Executions that wait for other jobs."""
+
+    def known_jobs(self, job_ids: Iterable[str], *, visible: str | None = None) -> set[str]:
+        """Those of these ids that are ids of jobs; `visible`: of tasks whose ids match this."""
+
+    def waiting_for(self, job_id: str, after_id: str, limit: int) -> list[str]:
+        """The ids of the executions that wait for a job, in order, those after `after_id`."""
+
+    def wait_no_more(self, execution_id: str, job_id: str) -> bool:
+        """Take a job from those that an execution waits for, unless it is the only one; whether that was done."""
+
+    def owing_follow_up(self, limit: int) -> list[Execution]:
+        """Executions whose `owes_follow_up` stands."""
+
+    def settle_follow_up(self, execution: Execution) -> None:
+        """Take back its `owes_follow_up`, if it is still in the same state. This need not be durable."""
+
+
+class ArrayStore(Protocol):
+    """Executions of arrays."""
+
+    def next_in_turn(self, job_id: str, limit: int) -> list[Execution]:
+        """The executions of a job's array that wait for their turn, by index."""
+
+    def was_passed(self, turn: str) -> bool:
+        """Whether an execution has got this turn. (No two can: a move that would give it to a second one is none.)"""
+
+    def is_open(self, job_id: str) -> bool:
+        """Whether an execution of a job waits or runs."""
+
+    def move_waiting(self, job_id: str, changes: Mapping[str, Any]) -> int:
+        """Apply changes, as in `compare_and_set`, to all that wait for their turn; how many those were."""
+
+    def counts(self, job_id: str) -> Mapping[State, int]:
+        """How many executions of a job are in each state, without those that were, or are to be, tried again."""
+
+
+class TemplateStore(Protocol):
+    """Templates of jobs."""
+
+    def put(self, name: str, definition: TemplateDefinition, now: datetime) -> Template:
+        """Store a template, or replace the one of its name: then its revision goes up by one."""
+
+    def get(self, name: str) -> Template | None:
+        """The template of this name."""
+
+    def page(self, number: int, per_page: int) -> list[Template]:
+        """A page of all templates, by name; one more than `per_page` where there is a next page."""
+
+    def delete(self, name: str) -> bool:
+        """Delete a template; whether there was one."""
+
+
+class SubmissionStore(Protocol):
+    """Many jobs and executions at once."""
+
+    def add_all(self, jobs: Sequence[Job], executions: Sequence[Execution]) -> bool:
+        """Store all of these, durably; False where one is there already: then nothing is stored."""
+
+
+class KeyedRequestStore(Protocol):
+    """Requests with a key of the client's, each until its `expires_at`."""
+
+    def add(self, request: KeyedRequest) -> bool:
+        """Store a new request, durably; False where its id is there already."""
+
+    def get(self, request_id: str) -> KeyedRequest | None:
+        """The request of this id."""
+
+    def claim(self, request: KeyedRequest, until: datetime) -> bool:
+        """Claim it until an instant; False where it is not any more as we know it: claimed or answered meanwhile."""
+
+    def keep_answer(self, request: KeyedRequest, answer: KeptAnswer) -> None:
+        """Store what it was answered, if nothing was before."""
+
+    def forget(self, request: KeyedRequest) -> None:
+        """Delete it, if it still is as we know it: not claimed by another, nor answered."""
+
+
 @dataclass(frozen=True)
 class Store:
     """All collections of MongoDB together."""
@@ -443,6 +525,11 @@ class Store:
     events: EventSource
     blacklist: Blacklist
     limits: LimitStore
+    keyed_requests: KeyedRequestStore
+    dependencies: DependencyStore
+    submissions: SubmissionStore
+    arrays: ArrayStore
+    templates: TemplateStore
     health: Health
 
 

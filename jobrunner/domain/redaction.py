@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 from jobrunner.domain.api_keys import TOKEN
@@ -29,6 +30,33 @@ def redact(named: Mapping[str, str], redacted_names: Iterable[str]) -> dict[str,
 def redact_headers(headers: Mapping[str, str], redacted_names: Iterable[str]) -> dict[str, str]:
     """HTTP headers: as `redact`, and those that carry credentials by their nature."""
     return redact(headers, (*redacted_names, *SECRET_HEADERS))
+
+
+def redact_json(value: Any, redacted_names: Iterable[str]) -> Any:
+    """A JSON value, at every depth: hidden are strings and numbers whose key is such a name, our API keys, and what
+    URLs carry."""
+    names = (*redacted_names, *SECRET_HEADERS)
+    if isinstance(value, str):
+        return REDACTED if TOKEN.search(value) else value
+    if isinstance(value, list):
+        return [redact_json(inner, names) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _redact_member(key, inner, names) for key, inner in value.items()}
+
+
+def _redact_member(key: str, value: Any, names: Iterable[str]) -> Any:
+    if isinstance(value, str | int | float) and _is_secret(key, [name.lower() for name in names]):
+        return REDACTED
+    return _redact_any_url(value, names) if key == "url" and isinstance(value, str) else redact_json(value, names)
+
+
+def _redact_any_url(value: str, names: Iterable[str]) -> str:
+    """Of what nobody has checked yet: what cannot be read as a URL is hidden whole."""
+    try:
+        return redact_url(value, names)
+    except ValueError:
+        return REDACTED
 
 
 def redact_url(url: str, redacted_names: Iterable[str]) -> str:

@@ -15,7 +15,6 @@ from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
     StringConstraints,
     ValidationInfo,
@@ -23,8 +22,11 @@ from pydantic import (
     model_validator,
 )
 
+from jobrunner.domain.arrays import Array
 from jobrunner.domain.commands import Command, words_of
 from jobrunner.domain.container_options import ContainerOptions
+from jobrunner.domain.dependencies import Dependencies
+from jobrunner.domain.envs import EnvName, EnvValue
 from jobrunner.domain.hooks import Moment, Notify, Secret, Webhook, Webhooks
 from jobrunner.domain.images import PullPolicy, parse_image
 from jobrunner.domain.labels import Labels
@@ -34,27 +36,14 @@ from jobrunner.domain.resources import ResourceRequest
 from jobrunner.domain.retention import Retention
 from jobrunner.domain.retry import RetryPolicy
 from jobrunner.domain.schedules import check_cron, check_timezone, parse_duration, parse_instant
-from jobrunner.domain.specification import Number, Specification, Text, WholeNumber, check_text
+from jobrunner.domain.specification import Number, Specification, Text, WholeNumber
 
 MOST_ENVS = 1000
-LONGEST_ENV_NAME = 1024
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 
 
 def _image(value: str) -> str:
     return str(parse_image(value))
-
-
-def _env_name(value: str) -> str:
-    if not value or "=" in value or len(value) > LONGEST_ENV_NAME:
-        raise ValueError(f"the name of a variable must have 1 to {LONGEST_ENV_NAME} characters, and no '='")
-    return check_text(value)
-
-
-def _env_value(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("must be a string or a number; write 'true' or 'false' as a string")
-    return str(value) if isinstance(value, int | float) else value
 
 
 def _instant(value: float) -> float:
@@ -105,10 +94,7 @@ class JobSpec(Specification):
     image: Annotated[Text, StringConstraints(min_length=1, max_length=1024), AfterValidator(_image)]
     command: Command | None = None
     envs: Annotated[
-        dict[
-            Annotated[str, AfterValidator(_env_name)],
-            Annotated[Text, BeforeValidator(_env_value, json_schema_input_type=str | int | float)],
-        ],
+        dict[EnvName, EnvValue],
         Field(max_length=MOST_ENVS),
     ] = Field(default_factory=dict, repr=False)
     caller_metadata: Annotated[dict[str, Any], AfterValidator(_json_object)] = Field(
@@ -142,6 +128,8 @@ class JobSpec(Specification):
     notify: Notify = Notify()
     output_cap_bytes: Annotated[WholeNumber, Field(ge=1, le=2**53)] | None = None
     retention: Retention = Retention()
+    after: Dependencies = ()
+    array: Array | None = None
 
     @field_validator("retry_policy")
     @classmethod
@@ -170,6 +158,17 @@ class JobSpec(Specification):
         given = [name for name, value in starts.items() if value is not None]
         if len(given) > 1:
             raise ValueError(f"only one of startIn, startAt and cron may be given, not {' and '.join(given)}")
+        if given and self.after:
+            raise ValueError(f"after cannot be given together with {given[0]}: it says when the job starts")
+        return self
+
+    @model_validator(mode="after")
+    def _starts_at_once(self) -> JobSpec:
+        later = next((name for name in ("start_in", "start_at", "cron") if getattr(self, name) is not None), None)
+        if self.array is not None and later is not None:
+            raise ValueError("array goes without startIn, startAt and cron")
+        if self.array is not None and self.retention.keep_last is not None:
+            raise ValueError("array goes without retention.keepLast: its executions are kept or deleted by their age")
         return self
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from jobrunner.domain.api_keys import Limits
@@ -15,21 +15,33 @@ RETRY_AFTER_SECONDS = 5.0
 
 
 @contextmanager
-def admission(farm: Farm, task_id: str, spec: JobSpec, new_executions: int = 1) -> Iterator[None]:
-    """Store new executions within this; raises a RequestError where the caller's key does not allow it.
+def admission(farm: Farm, task_id: str, spec: JobSpec) -> Iterator[None]:
+    """Store the job, and what it begins with, within this; raises a RequestError where the key does not allow it."""
+    check_job(farm, task_id, spec)
+    with room_for(farm, [spec]):
+        yield
+
+
+def check_job(farm: Farm, task_id: str, spec: JobSpec) -> None:
+    """Raise NotFound, Forbidden or InvalidRequest where the caller's key does not allow such a job, run when it may."""
+    check_task(farm, task_id)
+    _check_image(farm.caller.limits, spec)
+    _check_resources(farm.caller.limits, spec)
+
+
+@contextmanager
+def room_for(farm: Farm, specs: Sequence[JobSpec]) -> Iterator[None]:
+    """Store what these jobs begin with within this; raises TooManyRequests where that is more than the key may have.
 
     The count of what a key has under way and the new executions that change it are one step in this process. (With
     several API processes, requests that come at once can go beyond the limit by one for each further process.)
     """
     limits = farm.caller.limits
-    check_task(farm, task_id)
-    _check_image(limits, spec)
-    _check_resources(limits, spec)
     if farm.caller.key_id is None or limits.most_running is None:
         yield
         return
     with farm.admission:
-        _check_count(farm, farm.caller.key_id, limits.most_running, new_executions)
+        _check_count(farm, farm.caller.key_id, limits.most_running, sum(map(_at_once, specs)))
         yield
 
 
@@ -60,11 +72,19 @@ def _check_amount(field: str, needed: float, most: float | None, unit: str) -> N
         raise Forbidden(field, f"must be at most {most:g}{unit} with this API key")
 
 
+def _at_once(spec: JobSpec) -> int:
+    """How many executions of a job that is taken in may run at the same time, sooner or later."""
+    return min(spec.array.size, spec.array.most_at_once) if spec.array else 1
+
+
 def _check_count(farm: Farm, key_id: str, most: int, new_executions: int) -> None:
+    if new_executions > most:
+        raise Forbidden("key", f"may have {most} executions at once, and this alone would have {new_executions}")
     at_work = farm.store.executions.count_at_work(key_id, most)
     if at_work + new_executions > most:
+        room = "wait for one to end" if new_executions == 1 else f"{new_executions} more do not fit"
         raise TooManyRequests(
             "key",
-            f"may have {most} executions waiting or running at once, and has {at_work}: wait for one to end",
+            f"may have {most} executions waiting or running at once, and has {at_work}: {room}",
             RETRY_AFTER_SECONDS,
         )

@@ -11,6 +11,7 @@ from jobrunner.domain.events import Trouble
 from jobrunner.domain.executions import Execution, Job
 from jobrunner.domain.identifiers import retry_id
 from jobrunner.domain.states import TERMINAL, WAITING, State
+from jobrunner.engine.array import end_waiting
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.finish import close, make_retry
 from jobrunner.engine.make import make_next_tick
@@ -92,6 +93,8 @@ def stop_job(farm: Farm, job: Job) -> StoppedJob:
     farm.store.jobs.set_stopped(job.id, farm.clock.now())
     redis_answers = _redis_answers(farm, job)
     counts: Counter[Stopped] = Counter()
+    if job.spec.array is not None:  # first: then nobody has a turn to pass on
+        counts[Stopped.BEFORE_START] += end_waiting(farm, job.id, outcomes.stopped_before_start())
     while open_now := farm.store.executions.open_of_job(job.id, BATCH):
         counts.update(stop_alone(farm, execution, tell_redis=redis_answers) for execution in open_now)
     return StoppedJob(job.stopped_at is not None, counts[Stopped.BEFORE_START], counts[Stopped.STOPPING])

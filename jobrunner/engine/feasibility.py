@@ -19,17 +19,18 @@ from jobrunner.errors import Conflict
 STORAGE_NEEDS = "no node's Engine can limit it: that takes btrfs, zfs, or overlay2 on xfs with pquota"
 
 
-def check_can_run(farm: Farm, task_id: str, spec: JobSpec) -> None:
+def check_can_run(farm: Farm, task_id: str, spec: JobSpec, known: Sequence[Node] | None = None) -> None:
     """Raise Conflict where no node that the farm knows, up or not, could ever run the job; it names the field.
 
     Raises InvalidRequest where the farm's rules do not allow the container that the job asks for.
-    A farm that knows no node yet takes everything. So does a pool that the farm's own rules name.
+    A farm that knows no node yet takes everything. So does a pool that the farm's own rules name. `known`: the nodes,
+    where they have been read already.
     """
     check_container(farm.settings, spec.container)
     demand = demand_for(farm.settings, task_id, spec)
     if _fits_any_node(demand) and spec.placement.pool is None:
         return
-    known = farm.store.nodes.all()
+    known = farm.store.nodes.all() if known is None else known
     if not known:
         return
     in_place = [node for node in known if _is_in_place(node, demand)]

@@ -6,14 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 from jobrunner.domain.aftermath import deliveries_owed
+from jobrunner.domain.arrays import own_turn
 from jobrunner.domain.executions import Execution, Job
 from jobrunner.domain.identifiers import retry_id
 from jobrunner.domain.outcomes import Outcome
-from jobrunner.domain.retry import retry_due_at, wants_retry
+from jobrunner.domain.retry import retry_due_at
 from jobrunner.domain.states import State
+from jobrunner.engine.end import end
 from jobrunner.engine.farm import Farm
-from jobrunner.engine.limits import free_limits
-from jobrunner.engine.move import move
+from jobrunner.engine.follow_up import follow_up_if_possible
 from jobrunner.engine.notify import and_owed, notify_if_possible
 from jobrunner.engine.send import set_alarm
 
@@ -21,35 +22,14 @@ from jobrunner.engine.send import set_alarm
 def close(farm: Farm, execution: Execution, outcome: Outcome) -> Execution | None:
     """Move the execution to its terminal state; None where it was closed, or claimed, by somebody else before.
 
-    That it owes another attempt, or deliveries, is written in the same update, so that a crash right after it loses
-    nothing: the janitors `owed` and `unsent` make what was not made here.
+    That it owes another attempt, deliveries, or a look at those that wait for its job, is written in the same update,
+    so that a crash right after it loses nothing: the janitors `owed`, `unsent` and `follow_up` do what was not done.
     """
-    tried_again = wants_retry(execution, outcome)
-    sampled = {"usage": outcome.usage} if outcome.usage is not None else {}
-    finished_at = outcome.finished_at or farm.clock.now()
-    look_at = execution.spec.retention.first_look_at(finished_at)
-    closed = move(
-        farm,
-        execution,
-        outcome.state,
-        cause=outcome.cause,
-        reason=outcome.reason,
-        exit_code=outcome.exit_code,
-        oom_killed=outcome.oom_killed,
-        started_at=outcome.started_at or execution.started_at,
-        finished_at=finished_at,
-        owes_retry=tried_again,
-        owed_deliveries=and_owed(
-            execution, deliveries_owed(execution, outcome.state, tried_again=tried_again, cause=outcome.cause)
-        ),
-        **sampled,
-        **({"prune_at": look_at} if look_at else {}),
-    )
-    if closed is not None:
-        free_limits(farm, closed)
-        notify_if_possible(farm, closed)
+    closed = end(farm, execution, outcome)
     if closed is not None and closed.owes_retry:
         make_retry(farm, closed)
+    if closed is not None and closed.owes_follow_up:
+        follow_up_if_possible(farm, closed)
     return closed
 
 
@@ -68,9 +48,12 @@ def make_retry(farm: Farm, ended: Execution) -> None:
         changes["retried_by"] = retry.id
     else:
         changes["owed_deliveries"] = and_owed(ended, deliveries_owed(ended, ended.state))
+        changes["owes_follow_up"] = True
     settled = farm.store.executions.compare_and_set(ended.id, states=[ended.state], claim=None, changes=changes)
     if settled is not None:
         notify_if_possible(farm, settled)
+    if settled is not None and settled.owes_follow_up:
+        follow_up_if_possible(farm, settled)
 
 
 def _is_tried_again(job: Job, ended: Execution) -> bool:
@@ -102,4 +85,6 @@ def next_attempt(farm: Farm, ended: Execution) -> Execution:
         attempt=ended.attempt + 1,
         retried_from=ended.id,
         due_at=retry_due_at(ended, ended_at, farm.back_off),
+        array_index=ended.array_index,
+        turn=own_turn(fresh.id) if ended.turn else None,
     )

@@ -28,12 +28,13 @@ from jobrunner.engine.send import send
 def fire(farm: Farm, execution_id: str) -> datetime | None:
     """Enqueue a scheduled execution that is due. Anything else (moved on, stopped, not due yet) is left alone.
 
+    So is what has no time of its own, and waits for other jobs or for its turn in an array.
     Returns when it is to be fired again; None: its alarm has done its work.
     """
     execution = farm.store.executions.get(execution_id)
-    if execution is None or execution.state is not State.SCHEDULED:
+    if execution is None or execution.state is not State.SCHEDULED or execution.due_at is None:
         return None
-    if execution.due_at is not None and execution.due_at > farm.clock.now():
+    if execution.due_at > farm.clock.now():
         return execution.due_at
     job = farm.store.jobs.get(execution.job_id)
     if job is None or job.stopped_at is not None:  # it was made while its job was being stopped

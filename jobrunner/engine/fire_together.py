@@ -45,7 +45,7 @@ def _plain(farm: Farm, execution_ids: Sequence[str]) -> list[tuple[Execution, Jo
 
 
 def _is_plain(farm: Farm, job: Job, execution: Execution, now: datetime) -> bool:
-    is_due = execution.state is State.SCHEDULED and (execution.due_at is None or execution.due_at <= now)
+    is_due = execution.state is State.SCHEDULED and execution.due_at is not None and execution.due_at <= now
     is_as_made = execution.claim == 0 and execution.fired_at is None and execution.revision == job.revision
     if not is_due or not is_as_made or job.stopped_at is not None or job.paused_at is not None:
         return False

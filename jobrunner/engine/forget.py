@@ -64,13 +64,19 @@ def may_be_forgotten(farm: Farm, execution: Execution) -> bool:
         and farm.store.executions.was_followed(execution)
         and not _may_be_made_again(farm, execution)
         and not _may_still_write(farm, execution)
+        and not _is_of_open_array(farm, execution)
     )
+
+
+def _is_of_open_array(farm: Farm, execution: Execution) -> bool:
+    """Whether others of its array go on: how that ends as a whole is counted from all of them."""
+    return execution.array_index is not None and farm.store.arrays.is_open(execution.job_id)
 
 
 def _owes_something(farm: Farm, execution: Execution) -> bool:
     deliveries = farm.store.deliveries.of_execution(execution.id)
     is_owed = any(delivery.state is DeliveryState.OWED for delivery in deliveries)
-    return execution.owes_retry or bool(execution.owed_deliveries) or is_owed
+    return execution.owes_retry or bool(execution.owes_follow_up) or bool(execution.owed_deliveries) or is_owed
 
 
 def _may_be_made_again(farm: Farm, execution: Execution) -> bool:

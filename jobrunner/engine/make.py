@@ -1,4 +1,4 @@
-"""Make executions of a job: the first attempt of a run of it, and for a cron, the tick that follows another."""
+"""Make jobs, and executions of them: the first attempt of a run, and for a cron, the tick that follows another."""
 
 from __future__ import annotations
 
@@ -6,23 +6,52 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from jobrunner.domain.executions import Execution, Job
+from jobrunner.domain.executions import Execution, Job, TemplateUse
 from jobrunner.domain.identifiers import new_id
+from jobrunner.domain.listing import scheduled_until
 from jobrunner.domain.misfire import Ticks
 from jobrunner.domain.schedules import tick_id
+from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.send import set_alarm, set_alarms
 
 
-def make_execution(farm: Farm, job: Job, now: datetime, due: datetime | None) -> Execution:
+def make_job(
+    farm: Farm,
+    job_id: str,
+    task_id: str,
+    spec: JobSpec,
+    *,
+    caller_address: str | None = None,
+    template: TemplateUse | None = None,
+) -> Job:
+    """A new job of the caller's; not stored yet."""
+    now = farm.clock.now()
+    return Job(
+        job_id,
+        task_id,
+        spec,
+        created_at=now,
+        modified_at=now,
+        executions_count=spec.array.size if spec.array else 1,
+        caller_address=caller_address,
+        api_key_id=farm.caller.key_id,
+        scheduled_until=scheduled_until(spec, now),
+        template=template,
+    )
+
+
+def make_execution(
+    farm: Farm, job: Job, now: datetime, due: datetime | None, execution_id: str | None = None
+) -> Execution:
     """The first attempt of a run of the job, due now (None) or later; not stored yet."""
     settings, spec = farm.settings, job.spec
     state = State.ENQUEUED if due is None else State.SCHEDULED
     timeout_seconds = min(spec.timeout or settings.timeout_seconds, settings.timeout_hard_limit_seconds)
     grace_seconds = settings.stop_grace_seconds if spec.stop_grace is None else spec.stop_grace
     return Execution(
-        id=new_id(),
+        id=execution_id or new_id(),
         job_id=job.id,
         task_id=job.task_id,
         spec=spec,
@@ -35,6 +64,17 @@ def make_execution(farm: Farm, job: Job, now: datetime, due: datetime | None) ->
         caller_address=job.caller_address,
         api_key_id=job.api_key_id,
         times={state: now},
+    )
+
+
+def make_waiting(execution: Execution) -> Execution:
+    """The same, waiting for the jobs that its definition names."""
+    return replace(
+        execution,
+        state=State.SCHEDULED,
+        times={State.SCHEDULED: execution.created_at},
+        waits_for=tuple(dependency.job for dependency in execution.spec.after),
+        owes_follow_up=True,
     )
 
 

@@ -45,3 +45,11 @@ def move(farm: Farm, execution: Execution, target: State, **changes: Any) -> Exe
     if moved is not None:
         farm.announce(Moved(execution.id, execution.state, target, moved.node, moved.reason))
     return moved
+
+
+def move_waiting(farm: Farm, job_id: str, target: State, **changes: Any) -> int:
+    """Move all executions of a job's array that wait for their turn, with the same changes; how many those were."""
+    if not may_move(State.SCHEDULED, target):
+        raise ValueError(f"no execution moves from {State.SCHEDULED} to {target}")
+    moved_at = farm.clock.now()
+    return farm.store.arrays.move_waiting(job_id, {"state": target, "moved_at": moved_at, **changes})

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from jobrunner.domain.arrays import ArraySummary, summarize
 from jobrunner.domain.executions import Execution, Job, Node, Page, Task
 from jobrunner.domain.identifiers import check_task_id, check_uuid, words_of
 from jobrunner.domain.listing import ExecutionFilter, JobFilter, Position, Slice
@@ -156,6 +157,11 @@ def next_times(farm: Farm, job: Job) -> list[datetime]:
         return next_instants(job.spec, farm.clock.now(), NEXT_TIMES)
     waiting = farm.store.executions.next_of_job(job.id)
     return [waiting.due_at] if waiting is not None and waiting.due_at is not None else []
+
+
+def array_summary(farm: Farm, job: Job) -> ArraySummary | None:
+    """How the array of a job stands; None where it is none."""
+    return summarize(farm.store.arrays.counts(job.id)) if job.spec.array else None
 
 
 def output_tail(farm: Farm, execution: Execution, limit_bytes: int) -> OutputTail:

@@ -57,6 +57,8 @@ class JobDocument(Document):
     turn = StringField()
     scheduled_until = DateTimeField()
     labels = ListField(StringField())  # terms
+    template_name = StringField()
+    template_revision = IntField()
 
     meta = {  # noqa: RUF012
         "collection": "jobs",
@@ -147,6 +149,10 @@ class ExecutionDocument(Document):
     labels = ListField(StringField())  # terms
     gpu_ids = ListField(StringField())
     limits = ListField(StringField())
+    waits_for = ListField(StringField())
+    owes_follow_up = BooleanField()
+    array_index = IntField()
+    turn = StringField()
 
     meta = {  # noqa: RUF012
         "collection": "executions",
@@ -175,6 +181,17 @@ class ExecutionDocument(Document):
             {  # ended
                 "fields": ["finished_at", "id"],
                 "partialFilterExpression": {"finished_at": {"$exists": True}},
+            },
+            {"fields": ["waits_for", "id"], "partialFilterExpression": {"state": "scheduled"}},  # waiting_for
+            {"fields": ["owes_follow_up"], "partialFilterExpression": {"owes_follow_up": True}},  # owing_follow_up
+            {  # next_in_turn
+                "fields": ["job_id", "array_index"],
+                "partialFilterExpression": {"state": "scheduled", "array_index": {"$exists": True}},
+            },
+            {  # was_passed: no two get the same turn
+                "fields": ["turn"],
+                "unique": True,
+                "partialFilterExpression": {"turn": {"$exists": True}},
             },
             {"fields": ["prune_at"], "partialFilterExpression": {"prune_at": {"$exists": True}}},  # to_prune
             {  # count_at_work
@@ -387,6 +404,43 @@ class LimitDocument(Document):
     meta = {"collection": "limits", "auto_create_index": False}  # noqa: RUF012
 
 
+class KeptAnswerDocument(EmbeddedDocument):
+    """What a request was answered."""
+
+    status = IntField(required=True)
+    content_type = StringField(required=True)
+    body = BinaryField(required=True)
+
+
+class KeyedRequestDocument(Document):
+    """A request with a key of the client's."""
+
+    id = StringField(primary_key=True)
+    token = StringField(required=True)
+    body_digest = StringField(required=True)
+    claimed_until = DateTimeField(required=True)
+    expires_at = DateTimeField(required=True)
+    answer = EmbeddedDocumentField(KeptAnswerDocument)
+
+    meta = {  # noqa: RUF012
+        "collection": "keyed_requests",
+        "auto_create_index": False,
+        "indexes": [{"fields": ["expires_at"], "expireAfterSeconds": 0}],  # MongoDB itself forgets them
+    }
+
+
+class TemplateDocument(Document):
+    """A template of jobs; its id is its name. `definition` is JSON text, as `spec` of a job."""
+
+    id = StringField(primary_key=True)
+    definition = StringField(required=True)
+    created_at = DateTimeField(required=True)
+    modified_at = DateTimeField(required=True)
+    revision = IntField(default=0)
+
+    meta = {"collection": "templates", "auto_create_index": False}  # noqa: RUF012
+
+
 class FarmDocument(Document):
     """The farm itself."""
 
@@ -411,4 +465,6 @@ ALL_DOCUMENTS = (
     BlacklistedNodeDocument,
     LimitDocument,
     DrainDocument,
+    KeyedRequestDocument,
+    TemplateDocument,
 )

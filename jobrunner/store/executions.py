@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from dataclasses import fields as fields_of
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from mongoengine import NotUniqueError, Q, QuerySet
@@ -29,12 +29,24 @@ from jobrunner.store.visibility import of_visible_tasks
 DUPLICATE_KEY = 11000
 MOST_MERGED = 20  # tasks: with ten states each, MongoDB merges two hundred ranges of an index in order, and no more
 
-_OWN_FIELDS = ("spec", "state", "cause", "times", "owed_deliveries", "usage", "labels", "gpu_ids", "limits")
+_OWN_FIELDS = (
+    "spec",
+    "state",
+    "cause",
+    "times",
+    "owed_deliveries",
+    "usage",
+    "labels",
+    "gpu_ids",
+    "limits",
+    "waits_for",
+)
 _PLAIN_FIELDS = tuple(name for name in ExecutionDocument._fields if name not in _OWN_FIELDS)
 _OPEN = [state.value for state in State if state not in TERMINAL]
 _ENDED = [state.value for state in TERMINAL]
 _OF_ENDED = tuple(field.name for field in fields_of(EndedExecution))
 _UNDER_WAY = [state for state in _OPEN if state != State.SCHEDULED.value]
+_HAS_A_TIME = {"state": State.SCHEDULED.value, "due_at__gt": datetime.fromtimestamp(0, UTC)}
 _HELD = [state.value for state in ON_A_NODE]
 
 
@@ -45,14 +57,14 @@ class MongoExecutions:
         """Store a new execution, durably; False where its id is there already."""
         try:
             with translating_errors():
-                _document(execution).save(force_insert=True)
+                execution_document(execution).save(force_insert=True)
         except (NotUniqueError, DuplicateKeyError):
             return False
         return True
 
     def add_all(self, executions: Sequence[Execution]) -> set[str]:
         """Store many new executions, durably, in one step; the ids of those that were not there already."""
-        documents = [_document(execution).to_mongo() for execution in executions]
+        documents = [execution_document(execution).to_mongo() for execution in executions]
         there: set[int] = set()
         try:
             with translating_errors():
@@ -78,14 +90,17 @@ class MongoExecutions:
         if claim is not None:
             expected["claim"] = claim
         with translating_errors():
-            document = ExecutionDocument.objects(**expected).modify(new=True, **_update(changes))
+            try:
+                document = ExecutionDocument.objects(**expected).modify(new=True, **update_of(changes))
+            except NotUniqueError:  # another one has this turn
+                return None
         return _execution(document) if document else None
 
     def set_all(self, execution_ids: Iterable[str], *, state: State, claim: int, changes: Mapping[str, Any]) -> int:
         """The same change to each of these whose state and claim are these; how many those were."""
         expected = ExecutionDocument.objects(id__in=list(execution_ids), state=state.value, claim=claim)
         with translating_errors():
-            return int(expected.update(**_update(changes)))
+            return int(expected.update(**update_of(changes)))
 
     def note_usage(self, execution_id: str, claim: int, usage: ResourceUsage) -> None:
         """Store a sample, if the claim is the newest and the execution has not ended. It need not be durable."""
@@ -97,7 +112,7 @@ class MongoExecutions:
         """A page of a job's executions, or of those in some states, the newest first."""
         chosen = {"state__in": names} if (names := [state.value for state in states]) else {}
         found = ExecutionDocument.objects(job_id=job_id, **chosen).order_by("-created_at", "-id")
-        return _list(found.skip((number - 1) * per_page), per_page)
+        return listed(found.skip((number - 1) * per_page), per_page)
 
     def slice(self, chosen: ExecutionFilter, limit: int, after: Position | None = None) -> Slice[Execution]:
         """Some of the executions that are wanted, the newest first."""
@@ -115,12 +130,12 @@ class MongoExecutions:
 
     def next_scheduled(self, limit: int, *, visible: str | None = None) -> list[Execution]:
         """The executions that wait for their time, the earliest first."""
-        waiting = _visible(visible)(state=State.SCHEDULED.value, held__ne=True)
-        return _list(waiting.order_by("due_at", "id"), limit)
+        waiting = _visible(visible)(**_HAS_A_TIME, held__ne=True)
+        return listed(waiting.order_by("due_at", "id"), limit)
 
     def count_scheduled(self, *, visible: str | None = None) -> int:
         """How many executions wait for their time."""
-        query = _visible(visible)(state=State.SCHEDULED.value)
+        query = _visible(visible)(**_HAS_A_TIME)
         with translating_errors():
             return int(query.count())
 
@@ -133,7 +148,7 @@ class MongoExecutions:
     def open_of_job(self, job_id: str, limit: int) -> list[Execution]:
         """The executions of a job that have not ended and that nobody has asked to stop, the oldest first."""
         query = ExecutionDocument.objects(job_id=job_id, state__in=_OPEN, stop_requested_at=None)
-        return _list(query.order_by("created_at", "id"), limit)
+        return listed(query.order_by("created_at", "id"), limit)
 
     def scheduled_of_job(
         self, job_id: str, limit: int, *, held: bool | None = None, below_revision: int | None = None
@@ -142,17 +157,17 @@ class MongoExecutions:
         wanted = {"held": held, "revision__lt": below_revision}
         query = {name: value for name, value in wanted.items() if value is not None}
         found = ExecutionDocument.objects(job_id=job_id, state=State.SCHEDULED.value, **query)
-        return _list(found.order_by("due_at", "id"), limit)
+        return listed(found.order_by("due_at", "id"), limit)
 
     def in_the_way(self, job_id: str, limit: int) -> list[Execution]:
         """The executions of a job that are under way or still to be tried again: all that is open but first attempts
         which wait for their time. One query, so that an attempt and its retry cannot both be overlooked."""
         under_way = Q(state__in=_UNDER_WAY) | Q(state=State.SCHEDULED.value, attempt__gt=1) | Q(owes_retry=True)
-        return _list(ExecutionDocument.objects(Q(job_id=job_id) & under_way).order_by("created_at", "id"), limit)
+        return listed(ExecutionDocument.objects(Q(job_id=job_id) & under_way).order_by("created_at", "id"), limit)
 
     def held_by(self, node: str, limit: int) -> list[Execution]:
         """The executions that are pulling or running on a node."""
-        return _list(ExecutionDocument.objects(node=node, state__in=_HELD).order_by("id"), limit)
+        return listed(ExecutionDocument.objects(node=node, state__in=_HELD).order_by("id"), limit)
 
     def waiting(self, state: State, before: datetime, after_id: str | None, limit: int) -> list[str]:
         """The ids of those that wait in this state, due or enqueued before an instant, in order, after `after_id`."""
@@ -167,15 +182,15 @@ class MongoExecutions:
 
     def on_silent_nodes(self, silent: Iterable[str], limit: int) -> list[Execution]:
         """The executions that are pulling or running on one of these nodes."""
-        return _list(ExecutionDocument.objects(node__in=list(silent), state__in=_HELD).order_by("id"), limit)
+        return listed(ExecutionDocument.objects(node__in=list(silent), state__in=_HELD).order_by("id"), limit)
 
     def owing_retry(self, limit: int) -> list[Execution]:
         """Ended executions whose next attempt may not have been made yet."""
-        return _list(ExecutionDocument.objects(owes_retry=True), limit)
+        return listed(ExecutionDocument.objects(owes_retry=True), limit)
 
     def owing_deliveries(self, limit: int) -> list[Execution]:
         """Executions with something in `owed_deliveries`."""
-        return _list(ExecutionDocument.objects(owed_deliveries__id__exists=True), limit)
+        return listed(ExecutionDocument.objects(owed_deliveries__id__exists=True), limit)
 
     def settle_deliveries(self, execution_id: str, delivery_ids: Iterable[str]) -> None:
         """Take these out of `owed_deliveries`, and leave whatever else has come there meanwhile."""
@@ -200,12 +215,12 @@ class MongoExecutions:
 
     def to_prune(self, now: datetime, limit: int) -> list[Execution]:
         """Executions whose `prune_at` has come, the earliest first."""
-        return _list(ExecutionDocument.objects(prune_at__lte=now).order_by("prune_at"), limit)
+        return listed(ExecutionDocument.objects(prune_at__lte=now).order_by("prune_at"), limit)
 
     def ended_of_job(self, job_id: str, but_last: int, limit: int) -> list[Execution]:
         """The ended executions of a job but the `but_last` newest ones, the newest first."""
         ended = ExecutionDocument.objects(job_id=job_id, state__in=_ENDED)
-        return _list(ended.order_by("-created_at", "-id").skip(but_last), limit)
+        return listed(ended.order_by("-created_at", "-id").skip(but_last), limit)
 
     def was_followed(self, execution: Execution | EndedExecution) -> bool:
         """Whether its job has a newer execution that does not merely wait for its time."""
@@ -218,7 +233,7 @@ class MongoExecutions:
 
     def delete(self, execution_id: str) -> bool:
         """Delete an execution that has ended and owes nothing; whether there was one."""
-        free = {"owes_retry__ne": True, "owed_deliveries__id__exists": False}
+        free = {"owes_retry__ne": True, "owes_follow_up__ne": True, "owed_deliveries__id__exists": False}
         with translating_errors():
             found = ExecutionDocument.objects(id=execution_id, state__in=_ENDED, **free)
             return bool(found.delete(write_concern=SOON_ENOUGH))
@@ -258,7 +273,8 @@ def _choice(chosen: ExecutionFilter, after: Position | None) -> Choice:
     return Choice(prefix | order, narrow, rest)
 
 
-def _update(changes: Mapping[str, Any]) -> dict[str, Any]:
+def update_of(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes of fields of an execution, as mongoengine takes them."""
     fields = {name: value for name, value in changes.items() if name != "moved_at"}
     if "state" in fields:
         fields[f"times__{fields['state'].value}"] = changes["moved_at"]
@@ -282,12 +298,14 @@ def _first(query: QuerySet) -> Execution | None:
     return _execution(document) if document else None
 
 
-def _list(query: QuerySet, limit: int) -> list[Execution]:
+def listed(query: QuerySet, limit: int) -> list[Execution]:
+    """The executions that a query finds, at most `limit`."""
     with translating_errors():
         return [_execution(document) for document in query.limit(limit)]
 
 
-def _document(execution: Execution) -> ExecutionDocument:
+def execution_document(execution: Execution) -> ExecutionDocument:
+    """The execution as it is stored."""
     return ExecutionDocument(
         spec=execution.spec.to_json(),
         state=execution.state.value,
@@ -295,6 +313,7 @@ def _document(execution: Execution) -> ExecutionDocument:
         times={state.value: at for state, at in execution.times.items()},
         labels=label_terms(execution.spec.labels) or None,
         owed_deliveries=owed_documents(execution.owed_deliveries),
+        waits_for=list(execution.waits_for),
         usage=_usage_document(execution.usage),
         gpu_ids=list(execution.gpu_ids),
         limits=list(execution.limits),
@@ -309,6 +328,7 @@ def _execution(document: ExecutionDocument) -> Execution:
         cause=Cause(document.cause) if document.cause else None,
         times={State(name): at for name, at in document.times.items()},
         owed_deliveries=tuple(map(owed_delivery, document.owed_deliveries)),
+        waits_for=tuple(document.waits_for),
         usage=_usage(document.usage),
         gpu_ids=tuple(document.gpu_ids),
         limits=tuple(document.limits),

@@ -9,7 +9,7 @@ from typing import Any
 from mongoengine import NotUniqueError, Q
 from pymongo.errors import DuplicateKeyError
 
-from jobrunner.domain.executions import Job
+from jobrunner.domain.executions import Job, TemplateUse
 from jobrunner.domain.labels import label_terms
 from jobrunner.domain.listing import JobFilter, JobState, Position, Slice
 from jobrunner.domain.specs import JobSpec
@@ -32,21 +32,9 @@ class MongoJobs:
 
     def add(self, job: Job) -> None:
         """Store a new job. Raises Conflict where its id is taken."""
-        document = JobDocument(
-            id=job.id,
-            task_id=job.task_id,
-            spec=job.spec.to_json(),
-            created_at=job.created_at,
-            modified_at=job.modified_at,
-            executions_count=job.executions_count,
-            caller_address=job.caller_address,
-            api_key_id=job.api_key_id,
-            scheduled_until=job.scheduled_until,
-            labels=label_terms(job.spec.labels) or None,
-        )
         try:
             with translating_errors():
-                document.save(force_insert=True, write_concern=SOON_ENOUGH)
+                job_document(job).save(force_insert=True, write_concern=SOON_ENOUGH)
         except (NotUniqueError, DuplicateKeyError):
             raise Conflict("jobId", "is taken by another job") from None
 
@@ -76,6 +64,8 @@ class MongoJobs:
                     set__api_key_id=job.api_key_id,
                     unset__stopped_at=True,
                     unset__paused_at=True,
+                    unset__template_name=True,
+                    unset__template_revision=True,
                     **changes,
                     **gone,
                 )
@@ -164,6 +154,24 @@ def _choice(chosen: JobFilter, after: Position | None) -> Choice:
     return Choice(wanted[0][2] if wanted else NEWEST_FIRST, narrow, {"$and": rest} if rest else {})
 
 
+def job_document(job: Job) -> JobDocument:
+    """A new job as it is stored."""
+    return JobDocument(
+        id=job.id,
+        task_id=job.task_id,
+        spec=job.spec.to_json(),
+        created_at=job.created_at,
+        modified_at=job.modified_at,
+        executions_count=job.executions_count,
+        caller_address=job.caller_address,
+        api_key_id=job.api_key_id,
+        scheduled_until=job.scheduled_until,
+        labels=label_terms(job.spec.labels) or None,
+        template_name=job.template and job.template.name,
+        template_revision=job.template and job.template.revision,
+    )
+
+
 def _job(document: JobDocument) -> Job:
     return Job(
         id=document.id,
@@ -179,4 +187,5 @@ def _job(document: JobDocument) -> Job:
         paused_at=document.paused_at,
         turn=document.turn,
         scheduled_until=document.scheduled_until,
+        template=TemplateUse(document.template_name, document.template_revision) if document.template_name else None,
     )

@@ -18,6 +18,7 @@ from jobrunner.engine.farm import Farm
 from jobrunner.engine.fire import fire
 from jobrunner.engine.fire_together import fire_together
 from jobrunner.engine.janitors.due import fire_overdue
+from jobrunner.engine.janitors.follow_up import follow_up_owed
 from jobrunner.engine.janitors.limits import FreeLimits
 from jobrunner.engine.janitors.owed import make_owed_retries
 from jobrunner.engine.janitors.presence import note_presence
@@ -73,6 +74,7 @@ class SchedulerService:
             "requeue": requeue,
             "rescue": rescue.look,
             "owed": make_owed_retries,
+            "follow up": follow_up_owed,
             "unsent": make_owed_deliveries,
             "due": fire_overdue,
             "prune": Prune().look,

@@ -48,7 +48,11 @@ def test_a_whole_payload_is_taken() -> None:
         ({"image": "UPPER"}, "image", "must be an image reference"),
         ({"image": "a" * 2000}, "image", "must have a length of at most 1024"),
         ({"image": "a\u0000"}, "image", "NUL"),
-        ({"image": "a", "imgae": 1}, "imgae", "is not a known key; known keys are additionalDNSEntries, command,"),
+        (
+            {"image": "a", "imgae": 1},
+            "imgae",
+            "is not a known key; known keys are additionalDNSEntries, after, array, command,",
+        ),
         ({"image": "a", "start_in": "5s"}, "start_in", "is not a known key"),
         ({"image": "a", "caller_metadata": {}}, "caller_metadata", "is not a known key"),
         (

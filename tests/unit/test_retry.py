@@ -65,7 +65,7 @@ def test_the_wait_is_counted_from_the_end() -> None:
 
 
 def test_every_cause_of_a_failure_can_be_named() -> None:
-    no_failures = {Cause.SUCCESS, Cause.STOPPED, Cause.EXPIRED, *LEFT_OUT}
+    no_failures = {Cause.SUCCESS, Cause.STOPPED, Cause.EXPIRED, Cause.DEPENDENCY_FAILED, *LEFT_OUT}
     assert set(NAMED_BY) == set(Cause) - no_failures
     assert set(NAMED_BY.values()) == set(RetryOn)
 

@@ -4,6 +4,7 @@ from jobrunner.api.native import (  # noqa: F401 - each registers its routes
     api_keys,
     audit,
     blacklist,
+    bulk,
     deliveries,
     events,
     executions,
@@ -14,6 +15,7 @@ from jobrunner.api.native import (  # noqa: F401 - each registers its routes
     output_search,
     status,
     tasks,
+    templates,
 )
 from jobrunner.api.native.routing import blueprint
 

@@ -11,8 +11,10 @@ from typing import Any, NotRequired
 from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
 from jobrunner.api.openapi.forms import closed
+from jobrunner.domain.arrays import ArrayState
 from jobrunner.domain.container_options import ContainerOptions
 from jobrunner.domain.deliveries import DeliveryKind, DeliveryState
+from jobrunner.domain.dependencies import When
 from jobrunner.domain.node_states import NodeState
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.retry import RetryPolicy
@@ -108,6 +110,20 @@ class PausedJob(JobReference):
 
 
 @closed
+class AcceptedJob(Accepted):
+    """One of many jobs that were taken in, and its name in the call."""
+
+    name: str | None
+
+
+@closed
+class AcceptedJobs(TypedDict):
+    """Jobs that were taken in, in their order."""
+
+    jobs: list[AcceptedJob]
+
+
+@closed
 class WebhookDocument(TypedDict):
     """A call to make; secrets in it are hidden."""
 
@@ -138,6 +154,14 @@ class NotifyDocument(TypedDict):
 
 
 @closed
+class DependencyDocument(TypedDict):
+    """Another job, and how it must have ended."""
+
+    job: str
+    when: When
+
+
+@closed
 class JobMetadata(TypedDict):
     """The definition of a job. `custom` is the caller's own metadata."""
 
@@ -151,6 +175,7 @@ class JobMetadata(TypedDict):
     webhooks: WebhooksDocument
     container: ContainerOptions
     custom: dict[str, Any]
+    after: list[DependencyDocument]
 
 
 @closed
@@ -205,6 +230,7 @@ class Run(TypedDict):
     labels: dict[str, str]
     executionId: str
     attempt: int
+    arrayIndex: int | None
     node: str | None
 
 
@@ -228,6 +254,7 @@ class ExecutionDocument(Run):
     oomKilled: bool
     history: list[Move]
     logTruncated: bool
+    waitsFor: list[str]
     retriedFrom: str | None
     dueAt: str | None
     stopRequestedAt: str | None
@@ -240,6 +267,62 @@ class ExecutionItem(Run):
     jobId: str
     taskId: str
     url: str
+
+
+@closed
+class TemplateReference(TypedDict):
+    """From which template a job was started, and of which revision that was."""
+
+    name: str
+    revision: int
+
+
+@closed
+class TemplateDetails(TypedDict):
+    """A template; secrets in it are hidden."""
+
+    name: str
+    revision: int
+    createdAt: str
+    lastModifiedAt: str
+    description: str
+    parameters: dict[str, dict[str, Any]]
+    job: dict[str, Any]
+    url: str
+
+
+@closed
+class TemplatePage(TypedDict):
+    """A page of templates, by name."""
+
+    items: list[TemplateDetails]
+    page: int
+    perPage: int
+    hasNext: bool
+    hasPrev: bool
+    nextUrl: str | None
+    prevUrl: str | None
+
+
+@closed
+class DeletedTemplate(TypedDict):
+    """The name of a template that is no more."""
+
+    deleted: str
+
+
+@closed
+class ArrayDocument(TypedDict):
+    """How an array stands: how many executions, each with all its attempts, are how."""
+
+    count: int
+    mostAtOnce: int
+    state: ArrayState
+    waiting: int
+    running: int
+    done: int
+    failed: int
+    stopped: int
 
 
 @closed
@@ -260,6 +343,8 @@ class JobDocument(TypedDict):
     stoppedAt: str | None
     pausedAt: str | None
     requestIPAddress: str | None
+    array: ArrayDocument | None
+    template: TemplateReference | None
     page: int
     perPage: int
     hasNext: bool

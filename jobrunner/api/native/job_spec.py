@@ -9,7 +9,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from jobrunner.api.json_body import parse_object
+from jobrunner.domain.arrays import Array
+from jobrunner.domain.bulk import BulkDependency, BulkJob, BulkJobs
 from jobrunner.domain.container_options import ContainerOptions, Ulimit, VolumeMount
+from jobrunner.domain.dependencies import Dependency
 from jobrunner.domain.hooks import Notify, Webhook, Webhooks
 from jobrunner.domain.misfire import Misfire
 from jobrunner.domain.placement import Concurrency, Placement
@@ -18,6 +21,7 @@ from jobrunner.domain.retention import Retention
 from jobrunner.domain.retry import RetryPolicy
 from jobrunner.domain.specification import Specification
 from jobrunner.domain.specs import JobSpec
+from jobrunner.domain.templates import Parameter
 from jobrunner.errors import Fault, InvalidRequest
 
 # The parts of a specification that have keys of their own, by the first key of a path to one of those, and its length.
@@ -33,6 +37,9 @@ _PARTS: dict[tuple[str, int], type[Specification]] = {
     ("placement", 2): Placement,
     ("concurrency", 2): Concurrency,
     ("container", 2): ContainerOptions,
+    ("after", 3): Dependency,
+    ("array", 2): Array,
+    ("parameters", 3): Parameter,
 }
 Specified = TypeVar("Specified", bound=Specification)
 _PARTS_OF_CONTAINER: dict[str, type[Specification]] = {"ulimits": Ulimit, "volumes": VolumeMount}
@@ -91,7 +98,10 @@ def _fault(detail: ErrorDetails, model: type[Specification] = JobSpec) -> Fault:
 
 
 def _known_keys(path: Sequence[str], model: type[Specification]) -> str:
-    part = _PARTS.get((path[0], len(path)), model)
+    parts: dict[tuple[str, int], type[Specification]] = _PARTS
+    if model is BulkJobs and path[0] == "jobs" and len(path) > 2:
+        path, model, parts = path[2:], BulkJob, _PARTS | {("after", 3): BulkDependency}
+    part = parts.get((path[0], len(path)), model)
     if path[0] == "container" and len(path) > 2:
         part = _PARTS_OF_CONTAINER[path[1]]
     return ", ".join(sorted(field.alias or name for name, field in part.model_fields.items()))

@@ -16,6 +16,7 @@ from jobrunner.api.native.translate import Document, JobView
 from jobrunner.api.native.translate_stop import stopped_job
 from jobrunner.api.native.urls import urls_for_request
 from jobrunner.api.openapi.operation import answers
+from jobrunner.api.repeats import IDEMPOTENCY_KEY, repeatable, request_token
 from jobrunner.api.request_body import body
 from jobrunner.domain.identifiers import check_task_id, check_uuid
 from jobrunner.domain.specs import JobSpec
@@ -27,12 +28,14 @@ LOG_BYTES_IN_A_LIST = 4 * 1024
 
 
 @route("PUT", JOB)
-@answers(Accepted, body=JobSpec)
+@answers(Accepted, body=JobSpec, headers=(IDEMPOTENCY_KEY,))
+@repeatable
 def enqueue_or_update_job(task_id: str, job_id: str) -> Document:
     """Make the job, or give it a new definition; start it or schedule it."""
     farm = current_farm()
     ids = check_task_id(task_id), check_uuid("jobId", job_id)
-    taken = resubmit(farm, *ids, parse_spec(body()), caller_address=caller_address())
+    spec, address, token = parse_spec(body()), caller_address(), request_token()
+    taken = resubmit(farm, *ids, spec, caller_address=address, token=token)
     return translate.accepted(taken, urls_for_request(farm.settings))
 
 
@@ -50,6 +53,7 @@ def show_job(task_id: str, job_id: str) -> Document:
         newest=queries.newest_execution(farm, job),
         next_times=queries.next_times(farm, job),
         has_next=has_next,
+        array=queries.array_summary(farm, job),
     )
     return translate.job_details(view, farm.settings.redacted_names, urls_for_request(farm.settings))
 
@@ -78,11 +82,12 @@ def list_jobs() -> Document:
 
 
 @route("POST", f"{JOB}/retry")
-@answers(Accepted)
+@answers(Accepted, headers=(IDEMPOTENCY_KEY,))
+@repeatable
 def rerun_job(task_id: str, job_id: str) -> Document:
     """Run the job once more, now."""
     farm = current_farm()
-    taken = rerun(farm, queries.job(farm, task_id, job_id), caller_address())
+    taken = rerun(farm, queries.job(farm, task_id, job_id), caller_address(), request_token())
     return translate.accepted(taken, urls_for_request(farm.settings))
 
 

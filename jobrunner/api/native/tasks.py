@@ -14,6 +14,7 @@ from jobrunner.api.native.routing import TASK, route
 from jobrunner.api.native.translate import Document
 from jobrunner.api.native.urls import urls_for_request
 from jobrunner.api.openapi.operation import answers
+from jobrunner.api.repeats import IDEMPOTENCY_KEY, repeatable, request_token
 from jobrunner.api.request_body import body
 from jobrunner.domain.identifiers import check_task_id
 from jobrunner.domain.specs import JobSpec
@@ -39,11 +40,13 @@ def search_tasks() -> Document:
 
 
 @route("POST", TASK)
-@answers(Accepted, body=JobSpec)
+@answers(Accepted, body=JobSpec, headers=(IDEMPOTENCY_KEY,))
+@repeatable
 def enqueue_job(task_id: str) -> Document:
     """Make a job of the task, and start it or schedule it."""
     farm = current_farm()
-    taken = submit(farm, check_task_id(task_id), parse_spec(body()), caller_address=caller_address())
+    spec, address, token = parse_spec(body()), caller_address(), request_token()
+    taken = submit(farm, check_task_id(task_id), spec, caller_address=address, token=token)
     return translate.accepted(taken, urls_for_request(farm.settings))
 
 

@@ -15,6 +15,7 @@ from jobrunner.api.native.times import iso
 from jobrunner.api.native.translate_hooks import notify_document, webhooks_document
 from jobrunner.api.native.translate_usage import usage_document
 from jobrunner.api.native.urls import Urls, with_query
+from jobrunner.domain.arrays import ArraySummary
 from jobrunner.domain.executions import Execution, Job, Page, Task
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.redaction import redact
@@ -43,6 +44,7 @@ class JobView:
     newest: Execution | None
     next_times: Sequence[datetime]
     has_next: bool = False
+    array: ArraySummary | None = None
 
 
 # ----------------------------------------------------------------------------------------------------- tasks
@@ -65,7 +67,7 @@ def _task_page(page: Page[Task], urls: Urls, list_url: str, **query: str) -> Doc
         "pages": page.pages,
         "perPage": page.per_page,
         "total": page.total,
-        **_neighbours(list_url, page.number, page.number < page.pages, **query),
+        **neighbours(list_url, page.number, page.number < page.pages, **query),
     }
 
 
@@ -139,11 +141,28 @@ def job_details(view: JobView, redacted_names: Iterable[str], urls: Urls) -> Doc
         "requestIPAddress": job.caller_address,
         "pausedAt": iso(job.paused_at),
         "labels": job.spec.labels,
+        "array": _array(job, view.array),
+        "template": {"name": job.template.name, "revision": job.template.revision} if job.template else None,
         "page": view.page,
         "perPage": EXECUTIONS_PER_PAGE,
-        **_neighbours(url, view.page, view.has_next),
+        **neighbours(url, view.page, view.has_next),
     }
     return {"job": details, "task": _reference(job.task_id, urls.task(job.task_id))}
+
+
+def _array(job: Job, summary: ArraySummary | None) -> Document | None:
+    if summary is None or job.spec.array is None:
+        return None
+    return {
+        "count": job.spec.array.size,
+        "mostAtOnce": job.spec.array.most_at_once,
+        "state": summary.state,
+        "waiting": summary.waiting,
+        "running": summary.running,
+        "done": summary.done,
+        "failed": summary.failed,
+        "stopped": summary.stopped,
+    }
 
 
 def _job_metadata(job: Job, newest: Execution | None, redacted_names: Iterable[str]) -> Document:
@@ -159,6 +178,7 @@ def _job_metadata(job: Job, newest: Execution | None, redacted_names: Iterable[s
         "webhooks": webhooks_document(spec, redacted_names),
         "container": _container(spec, redacted_names),
         "custom": spec.caller_metadata,
+        "after": [dependency.model_dump(mode="json") for dependency in spec.after],
     }
 
 
@@ -204,6 +224,7 @@ def _execution(execution: Execution, tail: OutputTail, urls: Urls) -> Document:
         "logTruncated": not tail.is_whole,
         "usage": usage_document(execution.usage),
         **_output(execution, tail),
+        "waitsFor": list(execution.waits_for),
         "retriedFrom": execution.retried_from,
         "retriedBy": execution.retried_by,
         "tickAt": iso(execution.tick_at),
@@ -233,6 +254,7 @@ def _run(execution: Execution) -> Document:
         "status": execution.state,
         "executionId": execution.id,
         "attempt": execution.attempt,
+        "arrayIndex": execution.array_index,
         "node": execution.node,
         "labels": execution.spec.labels,
     }
@@ -284,7 +306,8 @@ def _reference(identifier: str, url: str) -> Document:
     return {"id": identifier, "url": url}
 
 
-def _neighbours(url: str, page: int, has_next: bool, **query: str | None) -> Document:
+def neighbours(url: str, page: int, has_next: bool, **query: str | None) -> Document:
+    """Where the pages before and after this one of a list are."""
     return {
         "hasNext": has_next,
         "hasPrev": page > 1,

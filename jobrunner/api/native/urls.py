@@ -35,6 +35,11 @@ class Urls:
         return f"{self.base}/tasks"
 
     @property
+    def templates(self) -> str:
+        """The URL of the list of templates."""
+        return f"{self.base}/templates"
+
+    @property
     def search(self) -> str:
         """The URL of the search for tasks."""
         return f"{self.base}/search"

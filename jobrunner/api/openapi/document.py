@@ -42,7 +42,7 @@ def openapi_document(app: Flask, server_url: str) -> dict[str, Any]:
         paths.setdefault(_path(rule), {})[method.lower()] = {
             "operationId": f"{rule.endpoint.rpartition('.')[2]}",
             **_words(view),
-            "parameters": [*_path_parameters(rule), *_query_parameters(operation)],
+            "parameters": [*_path_parameters(rule), *_query_parameters(operation), *_headers(operation)],
             **_body(operation, schemas),
             "responses": _responses(method, rule, operation, schemas),
         }
@@ -129,6 +129,13 @@ def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
             "schema": dict(parameter.schema),
         }
         for parameter in operation.query
+    ]
+
+
+def _headers(operation: Operation) -> list[dict[str, Any]]:
+    return [
+        {"name": header.name, "in": "header", "description": header.description, "schema": dict(header.schema)}
+        for header in operation.headers
     ]
 
 

@@ -40,6 +40,15 @@ class QueryParameter:
 
 
 @dataclass(frozen=True)
+class HeaderParameter:
+    """A header of a request, which may be left out; `schema` is JSON Schema."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
+
+
+@dataclass(frozen=True)
 class Operation:
     """What a route takes and answers. `refuses`: the statuses of refusals, beside those that every route can answer."""
 
@@ -47,6 +56,7 @@ class Operation:
     status: int = 200
     body: type[BaseModel] | None = None
     query: tuple[QueryParameter, ...] = ()
+    headers: tuple[HeaderParameter, ...] = ()
     also: Mapping[int, Shape] = field(default_factory=dict)
     refuses: tuple[int, ...] = ()
 

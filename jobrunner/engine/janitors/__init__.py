@@ -3,6 +3,7 @@
 requeue   executions that are enqueued in MongoDB but have no message that lives
 rescue    executions of nodes that have been silent for too long: lost, and tried again where the job allows
 owed      attempts that an ended execution owes, and that were not made
+follow_up executions that wait for other jobs, which may have ended
 unsent    deliveries that an execution owes, and that were not made
 due       scheduled executions whose alarm was lost
 prune     executions, and output of executions, that were kept for long enough

@@ -42,7 +42,7 @@ def creation(execution: Execution, settings: Settings, farm_id: str) -> dict[str
     return {
         "image": execution.spec.image,
         "command": None if words is None else list(words),
-        "environment": dict(execution.spec.envs),
+        "environment": dict(execution.envs),
         "name": container_name(farm_id, execution.id),
         "labels": {**execution.spec.container.labels, **_labels(execution, farm_id, settings.node)},
         **container_arguments(execution.spec.container),
