@@ -19,9 +19,12 @@ from jobrunner.queueing.rq_queue import RqQueue
 from jobrunner.queueing.rq_schedule import RqTriggers
 from jobrunner.settings import Settings
 from jobrunner.store import connection as mongo_connection
+from jobrunner.store.artifacts import MongoArtifacts
+from jobrunner.store.contents import MongoContents
 from jobrunner.store.deliveries import MongoDeliveries
 from jobrunner.store.executions import MongoExecutions
 from jobrunner.store.farm import farm_id
+from jobrunner.store.files import MongoFiles
 from jobrunner.store.jobs import MongoJobs
 from jobrunner.store.nodes import MongoNodes
 from jobrunner.store.output import MongoOutput
@@ -78,4 +81,7 @@ def mongo_store() -> Store:
         nodes=MongoNodes(),
         deliveries=MongoDeliveries(),
         health=mongo_connection.MongoHealth(),
+        files=MongoFiles(),
+        artifacts=MongoArtifacts(),
+        contents=MongoContents(),
     )

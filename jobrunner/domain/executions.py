@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from jobrunner.domain.deliveries import OwedDelivery
+from jobrunner.domain.files import ArtifactSummary
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
@@ -50,6 +51,7 @@ class Execution:
 
     `claim` counts how often a run has taken hold of it: the fencing token. `times` has the instant of every move.
     `caller_address`: the IP address from which it was asked for; of a tick or another attempt, that of its origin.
+    `result` is JSON, as text; `result_error` says why there is none, where its job wants one.
     `prune_at`: when it is to be looked at whether its job wants it, or its output, kept any longer.
     """
 
@@ -84,6 +86,9 @@ class Execution:
     times: Mapping[State, datetime] = field(default_factory=dict)
     output_deleted_at: datetime | None = None
     prune_at: datetime | None = None
+    artifacts: ArtifactSummary | None = None
+    result: str | None = None
+    result_error: str = ""
 
     @property
     def deadline(self) -> datetime | None:

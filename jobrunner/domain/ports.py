@@ -6,6 +6,7 @@ Every method may raise the ServiceUnavailable of its service (StoreUnavailable, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, StrEnum
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 
 from jobrunner.domain.deliveries import Delivery, DeliveryAttempt, DeliveryState
 from jobrunner.domain.executions import EndedExecution, Execution, Job, Node, Page, Task
+from jobrunner.domain.file_ports import ArtifactStore, ContentStore, FileStore, FileToPut, PathEntry
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.outcomes import ContainerExit
 from jobrunner.domain.states import State
@@ -238,6 +240,9 @@ class ExecutionStore(Protocol):
     def delete(self, execution_id: str) -> bool:
         """Delete an execution that has ended and owes nothing; whether there was one."""
 
+    def needs_file(self, file_id: str) -> bool:
+        """Whether an execution that has not ended, or another attempt of one that has, is to get this file."""
+
 
 class DeliveryStore(Protocol):
     """Deliveries. Whoever sends one has claimed it, and writes under the claim number that it got."""
@@ -296,6 +301,9 @@ class Store:
     nodes: NodeStore
     deliveries: DeliveryStore
     health: Health
+    files: FileStore
+    artifacts: ArtifactStore
+    contents: ContentStore
 
 
 class Health(Protocol):
@@ -434,6 +442,18 @@ class Executor(Protocol):
 
     def replay(self, container: Container) -> OutputReader:
         """All output of a container from its first byte on, from the Engine's own log, following while it runs."""
+
+    def put_files(self, container: Container, files: Iterable[FileToPut]) -> None:
+        """Put files into a container that has not been started; doing it again leads to the same.
+
+        Raises ContainerRejected, ContainerVanished, and what reading their contents raises.
+        """
+
+    def read_path(self, container: Container, path: str) -> AbstractContextManager[Iterator[PathEntry]]:
+        """What a container that does not run has at and below a path, one after the other; no link is followed.
+
+        Raises PathMissing, ContainerVanished. Close it soon: the Engine answers nothing else about the container.
+        """
 
     def start(self, container: Container) -> None:
         """Start it. Raises CommandNotFound, CommandNotExecutable, ContainerRejected, ContainerVanished."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import requests
@@ -12,11 +12,12 @@ from docker.errors import APIError, NotFound
 from urllib3.exceptions import ReadTimeoutError
 
 from jobrunner.domain.executions import Execution
+from jobrunner.domain.file_ports import FileToPut, PathEntry
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.ports import Container, ContainerStatus, OutputReader
 from jobrunner.domain.usage import ResourceUsage
 from jobrunner.errors import ContainerVanished, EngineUnavailable
-from jobrunner.executors.docker import output, usage
+from jobrunner.executors.docker import archive, output, usage
 from jobrunner.executors.docker.client import CONNECT_SECONDS, EngineClient, open_stream
 from jobrunner.executors.docker.containers import (
     FARM_LABEL,
@@ -92,6 +93,17 @@ class DockerExecutor:
         with self._existing(container) as api:
             path = f"/containers/{container.id}/logs?stdout=1&stderr=1&follow=1&timestamps=1"
             return output.replayed(api, open_stream(api, "GET", path))
+
+    def put_files(self, container: Container, files: Iterable[FileToPut]) -> None:
+        """Put files into a container that has not been started; see jobrunner.executors.docker.archive."""
+        with self._existing(container) as api:
+            archive.put(api, container.id, files)
+
+    @contextmanager
+    def read_path(self, container: Container, path: str) -> Iterator[Iterator[PathEntry]]:
+        """What a container that does not run has at and below a path; see jobrunner.executors.docker.archive."""
+        with self._existing(container) as api, archive.entries(api, container.id, path) as found:
+            yield found
 
     def start(self, container: Container) -> None:
         """Start it; nothing if it runs already."""
