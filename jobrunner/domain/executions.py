@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from jobrunner.domain.deliveries import OwedDelivery
-from jobrunner.domain.files import ArtifactSummary
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
+from jobrunner.domain.stored_files import ArtifactSummary
 from jobrunner.domain.usage import ResourceUsage
 
 T = TypeVar("T")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from jobrunner.domain.files import Artifacts, StoredFile
+from jobrunner.domain.stored_files import Artifacts, StoredFile
 
 
 class ContentStore(Protocol):
@@ -103,5 +103,5 @@ class PathEntry:
     name: str
     kind: EntryKind
     size_bytes: int = 0
-    content: Iterator[bytes] = iter(())
+    content: Iterator[bytes] = field(default_factory=lambda: iter(()))
     target: str = ""

@@ -1,12 +1,9 @@
-"""Files in and out of containers: what a job says of them, and what is kept of them."""
+"""Files in and out of containers: what a job says of them."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool
@@ -17,8 +14,6 @@ MOST_INPUTS = 100
 MOST_OUTPUTS = 100
 LONGEST_PATH = 1024
 LONGEST_NAME = 255
-RESULT_BYTES = 64 * 1024
-DEEPEST_RESULT = 64  # levels of nesting
 RESULT_FOLDER = "/jobrunner"
 RESULT_PATH = f"{RESULT_FOLDER}/result.json"
 RESULT_VARIABLE = "JOBRUNNER_RESULT_PATH"
@@ -122,96 +117,3 @@ Outputs = Annotated[
     AfterValidator(_named_apart),
 ]
 ResultPath = Annotated[ContainerPath | None, BeforeValidator(_result_path, json_schema_input_type=bool | str)]
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """A file that somebody uploaded. `is_whole`: all of it came. `used_at`: when it was last uploaded, named or placed.
-
-    `caller_address`: from where it came.
-    """
-
-    id: str
-    name: str
-    created_at: datetime
-    used_at: datetime
-    size_bytes: int = 0
-    sha256: str = ""
-    is_whole: bool = False
-    caller_address: str | None = None
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """A file of a container that is kept: `name` is the job's name for it. Its sha256 is that of what was kept."""
-
-    name: str
-    path: str
-    size_bytes: int
-    sha256: str
-    is_whole: bool
-    content_id: str
-
-
-@dataclass(frozen=True)
-class NotKept:
-    """Something that was to be kept, or was found there, and was not kept; why, in words."""
-
-    path: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Artifacts:
-    """All that is kept of an execution. `writer` names the try that stored it, `claim` the run that it was part of."""
-
-    execution_id: str
-    claim: int
-    writer: str
-    items: tuple[Artifact, ...] = ()
-    not_kept: tuple[NotKept, ...] = ()
-
-
-@dataclass(frozen=True)
-class ArtifactSummary:
-    """How much is kept of an execution. `is_whole`: that is all that its job named."""
-
-    count: int
-    size_bytes: int
-    is_whole: bool
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What the files of a container that has ended add to its outcome. `result` is JSON, as text."""
-
-    artifacts: ArtifactSummary | None = None
-    result: str | None = None
-    result_error: str = ""
-
-
-def parse_result(content: bytes) -> str:
-    """The result in a file, as JSON text without needless space. Raises ValueError, in words that follow "it ..."."""
-    if len(content) > RESULT_BYTES:
-        raise ValueError(f"has more than {RESULT_BYTES} bytes")
-    try:
-        value = json.loads(content.decode("utf-8"))
-        _check_depth(value)
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-        text.encode()  # half of a surrogate pair can be written as an escape, and is no character
-    except (ValueError, RecursionError) as error:  # of which UnicodeError and JSONDecodeError are kinds
-        raise ValueError(f"is no JSON that can be kept ({str(error)[:200] or 'nested too deep'})") from None
-    return text
-
-
-def _check_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(DEEPEST_RESULT + 1):
-        level = [
-            child
-            for parent in level
-            if isinstance(parent, dict | list)
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-        ]
-    if level:
-        raise ValueError(f"nested deeper than {DEEPEST_RESULT} levels")

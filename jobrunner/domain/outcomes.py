@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from jobrunner.domain.files import Kept
 from jobrunner.domain.states import State
+from jobrunner.domain.stored_files import Kept
 from jobrunner.domain.usage import ResourceUsage
 from jobrunner.errors import (
     CommandNotExecutable,
@@ -68,7 +68,7 @@ class Outcome:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     usage: ResourceUsage | None = None
-    kept: Kept = Kept()
+    kept: Kept = field(default_factory=Kept)
 
 
 def judge_exit(ended: ContainerExit, *, stopped: bool, timed_out: bool, timeout_seconds: float) -> Outcome:

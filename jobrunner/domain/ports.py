@@ -474,7 +474,10 @@ class Executor(Protocol):
         """
 
     def containers(self) -> list[Container]:
-        """All containers of this farm on this Engine, running or not. Never those of another farm."""
+        """All containers of this farm on this Engine, running or not; perhaps without times and exits.
+
+        Never those of another farm.
+        """
 
     def check(self) -> str:
         """The Engine's version; raises EngineUnavailable, within its timeout, if it does not answer."""

@@ -11,7 +11,7 @@ from jobrunner.errors import ContainerRejected, PathMissing
 
 @dataclass
 class FakeFiles:
-    """Files by path: bytes, or the path that a symbolic link points to. Folders are there where something is in them."""
+    """Files by path: bytes, or the path that a symbolic link points to. A folder is there where something is in it."""
 
     by_path: dict[str, bytes | str] = field(default_factory=dict)
     modes: dict[str, int] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from typing import Any
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
-from jobrunner.domain.files import Artifact, Artifacts, NotKept
+from jobrunner.domain.stored_files import Artifact, Artifacts, NotKept
 from jobrunner.store.documents import ArtifactsDocument
 from jobrunner.store.errors import translating_errors
 

@@ -12,10 +12,10 @@ from mongoengine import NotUniqueError, Q, QuerySet
 from pymongo.errors import DuplicateKeyError
 
 from jobrunner.domain.executions import EndedExecution, Execution
-from jobrunner.domain.files import ArtifactSummary
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import ON_A_NODE, TERMINAL, State
+from jobrunner.domain.stored_files import ArtifactSummary
 from jobrunner.domain.usage import ResourceUsage
 from jobrunner.store.deliveries import owed_delivery, owed_documents
 from jobrunner.store.documents import ArtifactSummaryDocument, ExecutionDocument, UsageDocument

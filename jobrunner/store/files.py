@@ -8,7 +8,7 @@ from datetime import datetime
 from mongoengine import NotUniqueError, Q
 from pymongo.errors import DuplicateKeyError
 
-from jobrunner.domain.files import StoredFile
+from jobrunner.domain.stored_files import StoredFile
 from jobrunner.store.documents import FileDocument
 from jobrunner.store.errors import translating_errors
 

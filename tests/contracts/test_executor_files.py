@@ -108,6 +108,12 @@ def test_a_reading_that_is_broken_off_keeps_nobody_from_the_container(executor: 
     assert executor.find(ended.execution_id) is None
 
 
+def test_containers_can_be_listed_while_files_are_read_from_one(executor: Executor, ended: Container) -> None:
+    with executor.read_path(ended, "/left") as entries:
+        next(entries)
+        assert [container.id for container in executor.containers()] == [ended.id]
+
+
 def test_a_container_that_is_gone_has_vanished(executor: Executor, ended: Container) -> None:
     executor.remove(ended.execution_id)
     with pytest.raises(ContainerVanished), executor.read_path(ended, "/left"):

@@ -14,11 +14,11 @@ from mongoengine.connection import get_db
 
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.file_ports import artifact_content
-from jobrunner.domain.files import Artifact, Artifacts, ArtifactSummary, NotKept, StoredFile
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.ports import Store
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
+from jobrunner.domain.stored_files import Artifact, Artifacts, ArtifactSummary, NotKept, StoredFile
 from jobrunner.errors import ContentGone
 from jobrunner.store.contents import CHUNK_BYTES
 

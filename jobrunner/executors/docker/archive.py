@@ -37,13 +37,32 @@ KINDS = {
 def put(api: APIClient, container_id: str, files: Iterable[FileToPut]) -> None:
     """Put files below the root of a container; folders that are missing are made. Raises ContainerRejected."""
     path = f"/containers/{container_id}/archive?path=/&noOverwriteDirNonDir=1"
-    headers = {"Content-Type": "application/x-tar"}
+    sent = _Unbroken(tar_stream(files))
     try:
-        open_stream(api, "PUT", path, data=tar_stream(files), headers=headers).close()
+        open_stream(api, "PUT", path, data=sent, headers={"Content-Type": "application/x-tar"}).close()
     except APIError as error:
         if is_engine_trouble(error) or is_no_container(error):
             raise
-        raise ContainerRejected(f"the Engine refused to take in its files: {engine_words(error)}") from error
+        if sent.failure is None:
+            raise ContainerRejected(f"the Engine refused to take in its files: {engine_words(error)}") from error
+    if sent.failure is not None:
+        raise sent.failure
+
+
+class _Unbroken:
+    """A body that ends where it fails. The Engine then answers once it has done what it could, and does not go on
+    after somebody has put the files a second time, as it may where the connection is dropped.
+    """
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = pieces
+        self.failure: Exception | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._pieces
+        except Exception as failure:  # the caller gets it after the answer
+            self.failure = failure
 
 
 @contextmanager
