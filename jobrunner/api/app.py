@@ -6,7 +6,7 @@ from flask import Flask, Response, request
 
 from jobrunner.api import errors, health, native, openapi
 from jobrunner.api.context import FARM
-from jobrunner.api.request_body import read_body
+from jobrunner.api.request_body import drain_body, read_body
 from jobrunner.engine.farm import Farm
 from jobrunner.errors import Fault, InvalidRequest
 
@@ -22,6 +22,7 @@ def create_app(farm: Farm) -> Flask:
     app.before_request(read_body)
     app.before_request(_check_path)
     app.after_request(_forbid_sniffing)
+    app.after_request(drain_body)
     errors.register(app)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(native.blueprint)

@@ -8,6 +8,7 @@ from jobrunner.domain.executions import Job
 from jobrunner.domain.states import State
 from jobrunner.engine import queries
 from jobrunner.engine.farm import Farm
+from jobrunner.engine.files import check_inputs
 from jobrunner.engine.make import make_execution
 from jobrunner.engine.notify import check_can_notify
 from jobrunner.engine.send import send
@@ -26,6 +27,7 @@ def rerun(farm: Farm, job: Job, caller_address: str | None = None) -> Accepted:
     if expires_at is not None and now > expires_at:
         raise Conflict("expiration", f"has passed, at {expires_at.isoformat()}: the job does not start any more")
     check_can_notify(farm.settings, job.spec)
+    check_inputs(farm, job.spec)
     farm.queue.check()
     last = queries.last_execution(farm, job)
     retried_from = None if last.state is State.SCHEDULED else last.id  # nothing has run yet

@@ -10,6 +10,7 @@ from jobrunner.domain.schedules import due_at
 from jobrunner.domain.specs import JobSpec
 from jobrunner.engine.cancel import waiting_of_job, withdraw
 from jobrunner.engine.farm import Farm
+from jobrunner.engine.files import check_inputs
 from jobrunner.engine.make import make_execution
 from jobrunner.engine.notify import check_can_notify
 from jobrunner.engine.send import send, set_alarm
@@ -30,10 +31,11 @@ def submit(
     """Make a job of a task, with its first execution.
 
     The execution is written last and durably: whoever gets an answer has an execution that will reach its end.
-    Raises InvalidRequest (it wants e-mail, and the farm has no mail server), Conflict (the job id is taken),
-    StoreUnavailable, QueueUnavailable (nothing is stored then).
+    Raises InvalidRequest (it wants e-mail, and the farm has no mail server; an input is no uploaded file), Conflict
+    (the job id is taken), StoreUnavailable, QueueUnavailable (nothing is stored then).
     """
     check_can_notify(farm.settings, spec)
+    check_inputs(farm, spec)
     farm.queue.check()
     now = farm.clock.now()
     job = Job(
@@ -62,6 +64,7 @@ def resubmit(farm: Farm, task_id: str, job_id: str, spec: JobSpec, *, caller_add
     if stored.task_id != task_id:
         raise Conflict("jobId", "is the id of a job of another task")
     check_can_notify(farm.settings, spec)
+    check_inputs(farm, spec)
     farm.queue.check()
     now = farm.clock.now()
     revision = stored.revision + 1

@@ -19,6 +19,7 @@ from jobrunner.engine.fire import fire
 from jobrunner.engine.janitors.due import fire_overdue
 from jobrunner.engine.janitors.owed import make_owed_retries
 from jobrunner.engine.janitors.prune import Prune
+from jobrunner.engine.janitors.prune_files import prune_files
 from jobrunner.engine.janitors.requeue import requeue
 from jobrunner.engine.janitors.rescue import Rescue
 from jobrunner.engine.janitors.unsent import make_owed_deliveries
@@ -66,6 +67,7 @@ class SchedulerService:
             "unsent": make_owed_deliveries,
             "due": fire_overdue,
             "prune": Prune().look,
+            "prune files": prune_files,
         }
         duties = [
             self._duty("lead", RING_SECONDS, self._lead),

@@ -1,8 +1,10 @@
 """The native API: fastlane's documented one, kept key for key, with more keys where users need them."""
 
 from jobrunner.api.native import (  # noqa: F401 - each registers its routes
+    artifacts,
     deliveries,
     executions,
+    files,
     jobs,
     nodes,
     output,

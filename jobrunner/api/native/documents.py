@@ -160,6 +160,16 @@ class Run(TypedDict):
 
 
 @_closed
+class OutputSummary(TypedDict):
+    """How much was kept of the files of an execution's container. `complete`: all that its job named."""
+
+    count: int
+    size: int
+    complete: bool
+    url: str
+
+
+@_closed
 class ExecutionDocument(Run):
     """An execution with the end of its output."""
 
@@ -174,6 +184,9 @@ class ExecutionDocument(Run):
     retriedFrom: str | None
     dueAt: str | None
     stopRequestedAt: str | None
+    outputs: OutputSummary | None
+    result: Any
+    resultError: str | None
 
 
 @_closed
@@ -287,6 +300,60 @@ class DeliveryList(TypedDict):
     """All deliveries of an execution."""
 
     items: list[DeliveryDocument]
+
+
+@_closed
+class FileItem(TypedDict):
+    """An uploaded file. `size` is in bytes."""
+
+    fileId: str
+    name: str
+    size: int
+    sha256: str
+    createdAt: str
+    lastUsedAt: str
+    requestIPAddress: str | None
+    url: str
+
+
+@_closed
+class FilePage(TypedDict):
+    """Uploaded files, the newest first."""
+
+    items: list[FileItem]
+    hasNext: bool
+    nextUrl: str | None
+
+
+@_closed
+class OutputItem(TypedDict):
+    """A file that was kept. `path` is where it was in the container; `complete`: it was not cut at a limit."""
+
+    name: str
+    path: str
+    size: int
+    sha256: str
+    complete: bool
+    url: str
+
+
+@_closed
+class OutputNotKept(TypedDict):
+    """Something that was not kept, or not whole, and why."""
+
+    path: str
+    reason: str
+
+
+@_closed
+class OutputList(TypedDict):
+    """What was kept of the files of an execution's container."""
+
+    items: list[OutputItem]
+    notKept: list[OutputNotKept]
+    count: int
+    size: int
+    archiveUrl: str
 
 
 @_closed

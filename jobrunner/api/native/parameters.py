@@ -27,3 +27,10 @@ OFFSET = QueryParameter(
     "offset", "From this byte on.", {"type": "integer", "minimum": 0, "maximum": LARGEST_OFFSET, "default": 0}
 )
 FOLLOW = QueryParameter("follow", "1: until the execution is over.", _FLAG)
+AFTER_FILE = QueryParameter(
+    "after", "The id of a file: those that were uploaded before it.", {"type": "string", "format": "uuid"}
+)
+FILE_NAME = QueryParameter("name", "What to call it when it is downloaded.", {"type": "string", "maxLength": 255})
+SHA256 = QueryParameter(
+    "sha256", "What the file must come to, in hexadecimal.", {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+)

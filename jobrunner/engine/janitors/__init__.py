@@ -6,6 +6,7 @@ owed      attempts that an ended execution owes, and that were not made
 unsent    deliveries that an execution owes, and that were not made
 due       scheduled executions whose alarm was lost
 prune     executions, and output of executions, that were kept for long enough
+prune_files  uploaded files that nobody used for long enough, and uploads that were broken off
 resume    executions that this node holds but does not run (run by the node's worker)
 reap      containers of this farm whose execution is over (run by the node's worker)
 """

@@ -61,7 +61,7 @@ class _Unbroken:
     def __iter__(self) -> Iterator[bytes]:
         try:
             yield from self._pieces
-        except Exception as failure:  # the caller gets it after the answer
+        except Exception as failure:  # noqa: BLE001 - the caller gets it after the answer
             self.failure = failure
 
 
