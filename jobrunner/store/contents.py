@@ -17,7 +17,7 @@ from jobrunner.errors import ContentGone
 from jobrunner.store.documents import ContentChunkDocument, ContentDocument
 from jobrunner.store.errors import translating_errors
 
-CHUNK_BYTES = 255 * 1024  # a document, with what is around it, fits well into the pages of the storage engine
+CHUNK_BYTES = 1024 * 1024  # each is a durable write: with small ones an upload waits for the journal most of the time
 BATCH = 4  # chunks a round trip
 _AFTER_COLON = ";"  # the next character: where the ids that begin with "<execution>:" end
 
