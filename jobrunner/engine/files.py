@@ -24,9 +24,9 @@ def upload(
     pieces: Iterable[bytes],
     file_id: str | None = None,
     *,
-    name: str,
-    sha256: str,
-    caller_address: str | None,
+    name: str = "",
+    sha256: str = "",
+    caller_address: str | None = None,
 ) -> StoredFile:
     """Store a file, under an id of the caller's or a new one. `sha256`: what it must come to, where that is given.
 
