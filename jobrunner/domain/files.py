@@ -59,9 +59,9 @@ def _from_path(value: Any) -> Any:
 
 
 def _result_path(value: Any) -> Any:
-    if not isinstance(value, bool | str):
+    if not isinstance(value, bool | str | None):
         raise ValueError("must be true, or an absolute path in the container")
-    return (RESULT_PATH if value else None) if isinstance(value, bool) else check_text(value)
+    return (RESULT_PATH if value else None) if not isinstance(value, str) else check_text(value)
 
 
 ContainerPath = Annotated[Text, AfterValidator(_container_path)]
@@ -116,4 +116,4 @@ Outputs = Annotated[
     Field(max_length=MOST_OUTPUTS),
     AfterValidator(_named_apart),
 ]
-ResultPath = Annotated[ContainerPath | None, BeforeValidator(_result_path, json_schema_input_type=bool | str)]
+ResultPath = Annotated[ContainerPath | None, BeforeValidator(_result_path, json_schema_input_type=bool | str | None)]

@@ -67,8 +67,11 @@ def content(farm: Farm, file: StoredFile, offset: int = 0, length: int | None = 
 
 
 def files(farm: Farm, after: str | None) -> tuple[list[StoredFile], bool]:
-    """Files, the newest first, those after file `after`, and whether there are more. Raises NotFound."""
-    found = farm.store.files.page(None if after is None else file(farm, after), FILES_PER_PAGE + 1)
+    """Files, the newest first, those after file `after`, and whether there are more. Raises InvalidRequest, NotFound."""
+    last = None if after is None else farm.store.files.get(check_uuid("after", after))
+    if after is not None and last is None:
+        raise NotFound("after", after)
+    found = farm.store.files.page(last, FILES_PER_PAGE + 1)
     return found[:FILES_PER_PAGE], len(found) > FILES_PER_PAGE
 
 

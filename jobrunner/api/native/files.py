@@ -53,11 +53,11 @@ def _upload(file_id: str | None) -> Document:
 
 
 @route("GET", "/files")
-@answers(FilePage, query=(AFTER_FILE,))
+@answers(FilePage, query=(AFTER_FILE,), refuses=(404,))
 def list_files() -> Document:
     """Uploaded files, the newest first."""
     farm = current_farm()
-    found, has_next = files.files(farm, request.args.get("after") or None)
+    found, has_next = files.files(farm, request.args.get("after"))
     return file_page(found, has_next, urls_for_request(farm.settings))
 
 
@@ -90,6 +90,6 @@ def _name() -> str:
 
 def _sha256() -> str:
     sha256 = request.args.get("sha256", "").lower()
-    if sha256 and not _SHA256.fullmatch(sha256):
+    if "sha256" in request.args and not _SHA256.fullmatch(sha256):
         raise InvalidRequest(Fault("sha256", "must be 64 hexadecimal digits"))
     return sha256
