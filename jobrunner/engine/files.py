@@ -67,7 +67,7 @@ def content(farm: Farm, file: StoredFile, offset: int = 0, length: int | None = 
 
 
 def files(farm: Farm, after: str | None) -> tuple[list[StoredFile], bool]:
-    """Files, the newest first, those after file `after`, and whether there are more. Raises InvalidRequest, NotFound."""
+    """Files, the newest first, those after file `after`; whether there are more. Raises InvalidRequest, NotFound."""
     last = None if after is None else farm.store.files.get(check_uuid("after", after))
     if after is not None and last is None:
         raise NotFound("after", after)
