@@ -274,6 +274,11 @@ def test_an_upload_above_the_limit_is_refused_and_leaves_nothing(make_farm: Farm
     assert farm.http.get(f"{farm.url}/files/", timeout=10).json()["items"] == []
 
 
+def test_a_refusal_reaches_a_client_that_still_sends(farm: Farm) -> None:
+    refused = farm.http.put(f"{farm.url}/files/no-uuid/", data=bytes(30_000_000), timeout=20)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "fileId")
+
+
 def test_a_large_upload_is_never_whole_in_the_memory_of_the_api(make_farm: FarmMaker) -> None:
     farm = make_farm()
     farm.start_api()

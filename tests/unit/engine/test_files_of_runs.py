@@ -213,12 +213,12 @@ class AlwaysAt(Trouble):
 
 def test_nobody_signals_a_container_whose_files_are_being_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The Engine would not answer meanwhile, and all other runs would wait for their time keeper."""
-    execution, node = submitted(world, timeout=1), world.node()
+    execution, node = submitted(world, timeout=60), world.node()
     signals: list[str] = []
     monkeypatch.setattr(type(node.executor), "signal", lambda self, execution_id, name: signals.append(name))
 
     def while_keeping(*args: Any) -> bool:
-        world.clock.move(10)
+        world.clock.move(100)
         keep_time(node)
         return put(*args)
 
