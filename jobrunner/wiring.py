@@ -21,12 +21,15 @@ from jobrunner.queueing.rq_schedule import RqTriggers
 from jobrunner.settings import Settings
 from jobrunner.store import connection as mongo_connection
 from jobrunner.store.api_keys import MongoApiKeys
+from jobrunner.store.artifacts import MongoArtifacts
 from jobrunner.store.audit import MongoAudit
 from jobrunner.store.blacklist import MongoBlacklist
+from jobrunner.store.contents import MongoContents
 from jobrunner.store.deliveries import MongoDeliveries
 from jobrunner.store.events import MongoEvents
 from jobrunner.store.executions import MongoExecutions
 from jobrunner.store.farm import farm_id
+from jobrunner.store.files import MongoFiles
 from jobrunner.store.jobs import MongoJobs
 from jobrunner.store.limits import MongoLimits
 from jobrunner.store.nodes import MongoNodes
@@ -95,4 +98,7 @@ def mongo_store() -> Store:
         blacklist=MongoBlacklist(),
         limits=MongoLimits(),
         health=mongo_connection.MongoHealth(),
+        files=MongoFiles(),
+        artifacts=MongoArtifacts(),
+        contents=MongoContents(),
     )

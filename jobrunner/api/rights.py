@@ -54,6 +54,11 @@ RIGHTS: dict[str, Right] = {
     "native.show_page_of_job": READ,
     "native.show_status": READ,
     "native.list_nodes": READ,
+    "native.list_files": READ,
+    "native.show_file": READ,
+    "native.list_outputs": READ,
+    "native.show_output": READ,
+    "native.show_archive": READ,
     # running
     "native.enqueue_job": Right(Role.SUBMIT, "job.submit"),
     "native.enqueue_or_update_job": Right(Role.SUBMIT, "job.replace"),
@@ -63,6 +68,9 @@ RIGHTS: dict[str, Right] = {
     "native.resume_job": Right(Role.SUBMIT, "job.resume"),
     "native.stop_execution": Right(Role.SUBMIT, "execution.stop"),
     "native.redeliver_now": Right(Role.SUBMIT, "delivery.redeliver"),
+    "native.upload_file": Right(Role.SUBMIT, "file.upload"),
+    "native.upload_file_as": Right(Role.SUBMIT, "file.upload"),
+    "native.delete_file": Right(Role.SUBMIT, "file.delete"),
     # administering
     "native.drain_node": Right(Role.ADMIN, "node.drain"),
     "native.undrain_node": Right(Role.ADMIN, "node.undrain"),

@@ -14,6 +14,7 @@ from jobrunner.domain.placement import DEFAULT_POOL
 from jobrunner.domain.resources import NOTHING, Resources
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
+from jobrunner.domain.stored_files import ArtifactSummary
 from jobrunner.domain.usage import ResourceUsage
 
 T = TypeVar("T")
@@ -59,6 +60,7 @@ class Execution:
 
     `claim` counts how often a run has taken hold of it: the fencing token. `times` has the instant of every move.
     `caller_address`: the IP address from which it was asked for; of a tick or another attempt, that of its origin.
+    `result` is JSON, as text; `result_error` says why there is none, where its job wants one.
     `prune_at`: when it is to be looked at whether its job wants it, or its output, kept any longer.
     `revision` is that of the job when it was made. `tick_at`: the instant of the job's cron that it stands for.
     `fired_at`: when the scheduler came to it, if it did not start then. `held`: its job was paused before its time.
@@ -103,6 +105,9 @@ class Execution:
     times: Mapping[State, datetime] = field(default_factory=dict)
     output_deleted_at: datetime | None = None
     prune_at: datetime | None = None
+    artifacts: ArtifactSummary | None = None
+    result: str | None = None
+    result_error: str = ""
 
     @property
     def is_tick(self) -> bool:

@@ -60,6 +60,8 @@ class RetryOn(StrEnum):
     COMMAND_NOT_FOUND = "commandNotFound"
     COMMAND_NOT_EXECUTABLE = "commandNotExecutable"
     CONTAINER_REJECTED = "containerRejected"
+    INPUT_MISSING = "inputMissing"
+    OUTPUT_MISSING = "outputMissing"
 
 
 NAMED_BY: dict[Cause, RetryOn] = {
@@ -75,6 +77,8 @@ NAMED_BY: dict[Cause, RetryOn] = {
     Cause.COMMAND_NOT_FOUND: RetryOn.COMMAND_NOT_FOUND,
     Cause.COMMAND_NOT_EXECUTABLE: RetryOn.COMMAND_NOT_EXECUTABLE,
     Cause.CONTAINER_REJECTED: RetryOn.CONTAINER_REJECTED,
+    Cause.INPUT_MISSING: RetryOn.INPUT_MISSING,
+    Cause.OUTPUT_MISSING: RetryOn.OUTPUT_MISSING,
 }
 
 

@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from jobrunner.domain.files import RESULT_VARIABLE, Inputs, Outputs, ResultPath
 from jobrunner.domain.hooks import Moment, Notify, Secret, Webhook, Webhooks
 from jobrunner.domain.images import PullPolicy, parse_image
 from jobrunner.domain.labels import Labels
@@ -159,6 +160,9 @@ class JobSpec(Specification):
     notify: Notify = Notify()
     output_cap_bytes: Annotated[WholeNumber, Field(ge=1, le=2**53)] | None = None
     retention: Retention = Retention()
+    inputs: Inputs = ()
+    outputs: Outputs = ()
+    result: ResultPath = None
 
     @field_validator("retry_policy")
     @classmethod
@@ -193,6 +197,11 @@ class JobSpec(Specification):
     def words(self) -> tuple[str, ...] | None:
         """The command as the list of words that the container gets; None for the image's own command."""
         return tuple(shlex.split(self.command)) if isinstance(self.command, str) else self.command
+
+    @property
+    def container_envs(self) -> dict[str, str]:
+        """The environment of the container: the caller's, and where to write the result, where one is wanted."""
+        return dict(self.envs) | ({RESULT_VARIABLE: self.result} if self.result else {})
 
     @property
     def expires_at(self) -> datetime | None:

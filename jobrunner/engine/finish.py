@@ -43,6 +43,7 @@ def close(farm: Farm, execution: Execution, outcome: Outcome) -> Execution | Non
             execution, deliveries_owed(execution, outcome.state, tried_again=tried_again, cause=outcome.cause)
         ),
         **sampled,
+        **_kept(outcome),
         **({"prune_at": look_at} if look_at else {}),
     )
     if closed is not None:
@@ -51,6 +52,13 @@ def close(farm: Farm, execution: Execution, outcome: Outcome) -> Execution | Non
     if closed is not None and closed.owes_retry:
         make_retry(farm, closed)
     return closed
+
+
+def _kept(outcome: Outcome) -> dict[str, Any]:
+    """What came of the files of its container, where its job wanted some of them."""
+    kept = outcome.kept
+    changes = {"artifacts": kept.artifacts, "result": kept.result, "result_error": kept.result_error}
+    return {name: value for name, value in changes.items() if value}
 
 
 def make_retry(farm: Farm, ended: Execution) -> None:

@@ -13,6 +13,7 @@ from jobrunner.engine.admission import admission
 from jobrunner.engine.cancel import withdraw_superseded
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.feasibility import check_can_run
+from jobrunner.engine.files import check_inputs
 from jobrunner.engine.make import make_execution, make_tick
 from jobrunner.engine.notify import check_can_notify
 from jobrunner.engine.send import send, set_alarm
@@ -33,9 +34,9 @@ def submit(
     """Make a job of a task, with its first execution.
 
     The execution is written last and durably: whoever gets an answer has an execution that will reach its end.
-    Raises InvalidRequest (it wants e-mail, and the farm has no mail server), Conflict (the job id is taken, or no node
-    can ever run it), NotFound, Forbidden, TooManyRequests (the caller's key does not allow it), StoreUnavailable,
-    QueueUnavailable (nothing is stored then).
+    Raises InvalidRequest (it wants e-mail, and the farm has no mail server; an input is no uploaded file), Conflict
+    (the job id is taken, or no node can ever run it), NotFound, Forbidden, TooManyRequests (the caller's key does not
+    allow it), StoreUnavailable, QueueUnavailable (nothing is stored then).
     """
     with admission(farm, task_id, spec):
         return _submit(farm, task_id, spec, job_id or new_id(), caller_address)
@@ -44,6 +45,7 @@ def submit(
 def _submit(farm: Farm, task_id: str, spec: JobSpec, job_id: str, caller_address: str | None) -> Accepted:
     check_can_notify(farm.settings, spec)
     check_can_run(farm, task_id, spec)
+    check_inputs(farm, spec)
     farm.queue.check()
     now = farm.clock.now()
     job = Job(
@@ -80,6 +82,7 @@ def resubmit(farm: Farm, task_id: str, job_id: str, spec: JobSpec, *, caller_add
 def _redefine(farm: Farm, stored: Job, spec: JobSpec, caller_address: str | None) -> Accepted:
     check_can_notify(farm.settings, spec)
     check_can_run(farm, stored.task_id, spec)
+    check_inputs(farm, spec)
     farm.queue.check()
     now = farm.clock.now()
     job = replace(

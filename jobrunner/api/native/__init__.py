@@ -2,11 +2,13 @@
 
 from jobrunner.api.native import (  # noqa: F401 - each registers its routes
     api_keys,
+    artifacts,
     audit,
     blacklist,
     deliveries,
     events,
     executions,
+    files,
     jobs,
     live,
     nodes,

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from jobrunner.api.json_body import parse_object
+from jobrunner.domain.files import Input, Output
 from jobrunner.domain.hooks import Notify, Webhook, Webhooks
 from jobrunner.domain.misfire import Misfire
 from jobrunner.domain.placement import Concurrency, Placement
@@ -31,12 +32,15 @@ _PARTS: dict[tuple[str, int], type[Specification]] = {
     ("resources", 2): ResourceRequest,
     ("placement", 2): Placement,
     ("concurrency", 2): Concurrency,
+    ("inputs", 3): Input,
+    ("outputs", 3): Output,
 }
 Specified = TypeVar("Specified", bound=Specification)
 _KEY_MARK = "[key]"  # pydantic's sign that the key of a dict is at fault, not its value
 
 _REASONS = {
     "missing": "is required",
+    "bool_type": "must be true or false",
     "string_type": "must be a string",
     "dict_type": "must be an object",
     "model_type": "must be an object",

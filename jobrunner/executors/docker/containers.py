@@ -41,7 +41,7 @@ def creation(execution: Execution, settings: Settings, farm_id: str) -> dict[str
     return {
         "image": execution.spec.image,
         "command": None if words is None else list(words),
-        "environment": dict(execution.spec.envs),
+        "environment": execution.spec.container_envs,
         "name": container_name(farm_id, execution.id),
         "labels": _labels(execution, farm_id, settings.node),
         "host_config": HostConfig(
