@@ -16,10 +16,12 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestTimeout
 
 from jobrunner.api.context import current_farm
+from jobrunner.api.read_deadline import more_is_to_arrive, request_has_arrived
 from jobrunner.errors import Fault, InvalidRequest, RequestError
 
 PIECE_BYTES = 64 * 1024
 SILENCE_SECONDS = 20.0
+PART_BYTES = 1024 * 1024  # of a long body: each has the time that is given to a whole request (api_read_seconds)
 DRAIN_BYTES = 512 * 1024**2
 DRAIN_SECONDS = 30.0
 _READ_BY_ROUTE = "reads_its_body"
@@ -57,11 +59,12 @@ def body_stream(limit_bytes: int) -> Iterator[bytes]:
         raise RequestEntityTooLarge(f"must have at most {limit_bytes} bytes")
     arrived = 0
     with _bounded_silence():
-        while piece := request.stream.read(PIECE_BYTES):
+        while piece := _next_piece(arrived):
             arrived += len(piece)
             if arrived > limit_bytes:
                 raise RequestEntityTooLarge(f"must have at most {limit_bytes} bytes")
             yield piece
+    request_has_arrived()
     g.is_body_to_come = False
     if arrived < (request.content_length or 0):
         raise InvalidRequest(Fault("body", f"broke off: {arrived} of {request.content_length} bytes came"))
@@ -72,10 +75,19 @@ def drain_body(response: Response) -> Response:
     if g.get("is_body_to_come"):
         try:
             with _bounded_silence():
+                more_is_to_arrive()
                 _drain()
         except (HTTPException, RequestError):
             response.headers["Connection"] = "close"  # the client broke off, or is too slow to be waited for
+        request_has_arrived()
     return response
+
+
+def _next_piece(arrived: int) -> bytes:
+    if arrived % PART_BYTES == 0:
+        more_is_to_arrive()
+    piece: bytes = request.stream.read(PIECE_BYTES)
+    return piece
 
 
 def _takes_stream() -> bool:

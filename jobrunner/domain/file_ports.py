@@ -53,8 +53,8 @@ class FileStore(Protocol):
     def delete(self, file_id: str) -> None:
         """Delete it. Its bytes have to go before."""
 
-    def page(self, after: StoredFile | None, limit: int) -> list[StoredFile]:
-        """The whole files, the newest first, those after `after`, at most `limit`."""
+    def page(self, after: StoredFile | None, limit: int, *, api_key_id: str | None = None) -> list[StoredFile]:
+        """The whole files (of a key), the newest first, those after `after`, at most `limit`."""
 
     def idle(self, before: datetime, limit: int, *, whole: bool) -> list[StoredFile]:
         """Files, whole ones or those that are not, that were last in use before an instant, the longest first."""

@@ -10,7 +10,7 @@ from datetime import datetime
 class StoredFile:
     """A file that somebody uploaded. `is_whole`: all of it came. `used_at`: when it was last uploaded, named or placed.
 
-    `caller_address`: from where it came.
+    `caller_address`: from where it came; `api_key_id`: with which key.
     """
 
     id: str
@@ -21,6 +21,7 @@ class StoredFile:
     sha256: str = ""
     is_whole: bool = False
     caller_address: str | None = None
+    api_key_id: str | None = None
 
 
 @dataclass(frozen=True)

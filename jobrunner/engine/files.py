@@ -1,4 +1,7 @@
-"""Uploaded files: taken in, read, listed, deleted. A job names them as its inputs."""
+"""Uploaded files: taken in, read, listed, deleted. A job names them as its inputs.
+
+A caller whose key is held to some tasks sees of them what came with its own key: files belong to no task.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,8 @@ def upload(
     StoreUnavailable; then nothing is left of it.
     """
     now = farm.clock.now()
-    file = StoredFile(file_id or new_id(), name, now, now, caller_address=caller_address)
+    key_id = farm.caller.key_id
+    file = StoredFile(file_id or new_id(), name, now, now, caller_address=caller_address, api_key_id=key_id)
     if not farm.store.files.add(file):
         raise Conflict("fileId", "is the id of another file; files do not change: give this one an id of its own")
     try:
@@ -46,14 +50,14 @@ def upload(
 
 def already_there(farm: Farm, file_id: str, sha256: str) -> StoredFile | None:
     """The file that has this id already, where it is the same as the one that is to be uploaded."""
-    found = farm.store.files.get(file_id)
+    found = _visible_file(farm, file_id)
     return found if found is not None and found.is_whole and found.sha256 == sha256 else None
 
 
 def file(farm: Farm, file_id: str) -> StoredFile:
     """The file of this id. Raises NotFound."""
     try:
-        found = farm.store.files.get(check_uuid("fileId", file_id))
+        found = _visible_file(farm, check_uuid("fileId", file_id))
     except InvalidRequest:  # a form that we never give
         found = None
     if found is None or not found.is_whole:
@@ -68,10 +72,10 @@ def content(farm: Farm, file: StoredFile, offset: int = 0, length: int | None = 
 
 def files(farm: Farm, after: str | None) -> tuple[list[StoredFile], bool]:
     """Files, the newest first, those after file `after`; whether there are more. Raises InvalidRequest, NotFound."""
-    last = None if after is None else farm.store.files.get(check_uuid("after", after))
+    last = None if after is None else _visible_file(farm, check_uuid("after", after))
     if after is not None and last is None:
         raise NotFound("after", after)
-    found = farm.store.files.page(last, FILES_PER_PAGE + 1)
+    found = farm.store.files.page(last, FILES_PER_PAGE + 1, api_key_id=_only_of_key(farm))
     return found[:FILES_PER_PAGE], len(found) > FILES_PER_PAGE
 
 
@@ -89,13 +93,17 @@ def forget_file(farm: Farm, file: StoredFile) -> None:
     farm.store.files.delete(file.id)
 
 
-def check_inputs(farm: Farm, spec: JobSpec) -> None:
-    """Raise InvalidRequest where an input of a job is no uploaded file; note that the others are in use."""
+def check_inputs(farm: Farm, spec: JobSpec, *, earlier: JobSpec | None = None) -> None:
+    """Raise InvalidRequest where an input of a job is no uploaded file; note that the others are in use.
+
+    What the job had named before (in `earlier`) it may go on to name, whoever uploaded it.
+    """
     if not spec.inputs:
         return
     ids = {one.file for one in spec.inputs}
     farm.store.files.touch(ids, farm.clock.now())  # first: one that is there now is not pruned
-    found = {file_id: farm.store.files.get(file_id) for file_id in ids}
+    named = {one.file for one in earlier.inputs} if earlier else set()
+    found = {one: farm.store.files.get(one) if one in named else _visible_file(farm, one) for one in ids}
     missing = [
         Fault(f"inputs.{number}.file", "is not the id of an uploaded file")
         for number, one in enumerate(spec.inputs)
@@ -103,6 +111,16 @@ def check_inputs(farm: Farm, spec: JobSpec) -> None:
     ]
     if missing:
         raise InvalidRequest(*missing)
+
+
+def _visible_file(farm: Farm, file_id: str) -> StoredFile | None:
+    found, key_id = farm.store.files.get(file_id), _only_of_key(farm)
+    return found if found is not None and key_id in (None, found.api_key_id) else None
+
+
+def _only_of_key(farm: Farm) -> str | None:
+    """The id of the caller's key, where that is held to some tasks."""
+    return farm.caller.key_id if farm.caller.limits.task_pattern is not None else None
 
 
 def _store(farm: Farm, file: StoredFile, pieces: Iterable[bytes], sha256: str) -> StoredFile:

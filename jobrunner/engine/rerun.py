@@ -35,7 +35,7 @@ def _rerun(farm: Farm, job: Job, caller_address: str | None) -> Accepted:
         raise Conflict("expiration", f"has passed, at {expires_at.isoformat()}: the job does not start any more")
     check_can_notify(farm.settings, job.spec)
     check_can_run(farm, job.task_id, job.spec)
-    check_inputs(farm, job.spec)
+    check_inputs(farm, job.spec, earlier=job.spec)
     farm.queue.check()
     last = queries.last_execution(farm, job)
     retried_from = None if last.state is State.SCHEDULED else last.id  # nothing has run yet

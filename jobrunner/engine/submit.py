@@ -82,7 +82,7 @@ def resubmit(farm: Farm, task_id: str, job_id: str, spec: JobSpec, *, caller_add
 def _redefine(farm: Farm, stored: Job, spec: JobSpec, caller_address: str | None) -> Accepted:
     check_can_notify(farm.settings, spec)
     check_can_run(farm, stored.task_id, spec)
-    check_inputs(farm, spec)
+    check_inputs(farm, spec, earlier=stored.spec)
     farm.queue.check()
     now = farm.clock.now()
     job = replace(

@@ -71,6 +71,21 @@ class MongoContents:
                 _chunks().delete_many({"files_id": ids})
 
 
+def drop_unfinished() -> None:
+    """Delete the bytes of contents that are not whole. Nobody may be writing any: for a backup that was restored,
+    in which chunks are younger than what says whose they are.
+    """
+    owners: list[dict[str, Any]] = [
+        {"$sort": {"files_id": 1}},
+        {"$group": {"_id": "$files_id"}},
+        {"$lookup": {"from": _contents().name, "localField": "_id", "foreignField": "_id", "as": "whole"}},
+        {"$match": {"whole": []}},
+    ]
+    with translating_errors():
+        for unfinished in _chunks().aggregate(owners):
+            _chunks().delete_many({"files_id": unfinished["_id"]})
+
+
 def _read_chunks(content_id: str, first: int, end: int) -> Iterator[bytes]:
     """Chunks, in order, for as long as each follows the one before."""
     query = {"files_id": content_id, "n": {"$gte": first, "$lt": end}}

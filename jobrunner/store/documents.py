@@ -414,12 +414,14 @@ class FileDocument(Document):
     sha256 = StringField(default="")
     is_whole = BooleanField(default=False)
     caller_address = StringField()
+    api_key_id = StringField()
 
     meta = {  # noqa: RUF012
         "collection": "files",
         "auto_create_index": False,
         "indexes": [
-            ("is_whole", "-created_at", "-id"),  # FileStore.page
+            ("is_whole", "-created_at", "-id"),  # FileStore.page: of all
+            ("api_key_id", "is_whole", "-created_at", "-id"),  # ... of a key
             ("is_whole", "used_at"),  # idle
         ],
     }

@@ -57,9 +57,9 @@ class MongoFiles:
         with translating_errors():
             FileDocument.objects(id=file_id).delete()
 
-    def page(self, after: StoredFile | None, limit: int) -> list[StoredFile]:
-        """The whole files, the newest first, those after `after`, at most `limit`."""
-        query = Q(is_whole=True)
+    def page(self, after: StoredFile | None, limit: int, *, api_key_id: str | None = None) -> list[StoredFile]:
+        """The whole files (of a key), the newest first, those after `after`, at most `limit`."""
+        query = Q(is_whole=True) if api_key_id is None else Q(api_key_id=api_key_id, is_whole=True)
         if after is not None:
             same_instant = Q(created_at=after.created_at, id__lt=after.id)
             query &= Q(created_at__lte=after.created_at) & (Q(created_at__lt=after.created_at) | same_instant)

@@ -20,7 +20,7 @@ from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 from jobrunner.domain.stored_files import Artifact, Artifacts, ArtifactSummary, NotKept, StoredFile
 from jobrunner.errors import ContentGone
-from jobrunner.store.contents import CHUNK_BYTES
+from jobrunner.store.contents import CHUNK_BYTES, drop_unfinished
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, 123_000, tzinfo=UTC)
 LARGE = bytes(range(256)) * (2 * CHUNK_BYTES // 256) + b"the end"
@@ -115,6 +115,20 @@ def test_a_large_content_is_never_whole_in_memory(mongodb: Store) -> None:
     tracemalloc.stop()
     assert length == 100 * CHUNK_BYTES
     assert peak_bytes < 20 * CHUNK_BYTES
+
+
+def test_what_is_not_whole_can_be_dropped_and_nothing_else(store: Store) -> None:
+    def breaks() -> Iterator[bytes]:
+        yield LARGE
+        raise ConnectionResetError
+
+    store.contents.write("whole", [LARGE])
+    with pytest.raises(ConnectionResetError):
+        store.contents.write("broken", breaks())
+    assert set(chunks().distinct("files_id")) == {"whole", "broken"}
+    drop_unfinished()
+    assert chunks().distinct("files_id") == ["whole"]
+    assert b"".join(store.contents.read("whole")) == LARGE
 
 
 # ---------------------------------------------------------------------------------------------------------- files
