@@ -22,6 +22,7 @@ from jobrunner.engine.farm import Farm
 from jobrunner.settings import Settings
 from jobrunner.wiring import mongo_store
 from tests.support.api_farm import ApiFarm, api_farm, faults_of
+from tests.support.farm import wait_until
 from tests.support.recording import RecordingQueue, RecordingTriggers
 
 SECRET_TASK = "prod-payroll"
@@ -180,3 +181,15 @@ def test_a_job_that_somebody_gave_a_file_can_be_run_again_with_it_by_a_key_that_
     path = f"/tasks/{OWN_TASK}/jobs/{job}/"
     assert holders.api.client.post(f"{path}retry/", headers=held).status_code == 200
     assert holders.api.client.put(path, headers=held, json=spec).status_code == 200
+
+
+def test_the_audit_trail_tells_which_file_was_uploaded_and_with_which_key(holders: Holders) -> None:
+    client = holders.api.client
+    admin, submitter = ({"Authorization": f"Bearer {holders.tokens[name]}"} for name in ("admin", "submit"))
+    file_id = client.post("/files/", headers=submitter, data=b"x").json["fileId"]
+    told = {"action": "file.upload", "keyName": "submit", "things": {"file_id": file_id}}
+
+    def is_told() -> bool:
+        return any(told.items() <= entry.items() for entry in client.get("/audit/", headers=admin).json["items"])
+
+    wait_until(is_told, 10, "the upload is in the audit trail")
