@@ -24,8 +24,11 @@ JobrunnerError
 │   ├── ImageRefused            its registry wants other credentials, or any
 │   ├── CommandNotFound
 │   ├── CommandNotExecutable
+│   ├── InputMissing            a file that was to be in it is not there any more
 │   ├── ContainerRejected       the Engine refused to create or start it
 │   └── ContainerVanished       it was there, and is not any more
+├── ContentGone             bytes of a stored file are not there (any more)
+├── PathMissing             a container has nothing at a path
 └── Superseded              another run of the same execution has taken over; write no more
 """
 
@@ -198,6 +201,10 @@ class CommandNotExecutable(ContainerError):
     exit_code = 126
 
 
+class InputMissing(ContainerError):
+    """A file that was to be in the container before its start is not there any more."""
+
+
 class ContainerRejected(ContainerError):
     """The Engine refused to create or to start the container."""
 
@@ -206,6 +213,14 @@ class ContainerVanished(ContainerError):
     """The container was created for this execution and is not there any more."""
 
     worth_a_retry = True
+
+
+class ContentGone(JobrunnerError):
+    """Bytes of a stored file are not there, or not any more."""
+
+
+class PathMissing(JobrunnerError):
+    """A container has nothing at a path."""
 
 
 class Superseded(JobrunnerError):

@@ -147,6 +147,11 @@ class Settings(BaseModel):
     output_cap_bytes: int = Field(1024**3, ge=1)
     execution_retention_days: Days = 90.0
     output_retention_days: Days = 30.0
+    file_max_bytes: int = Field(1024**3, ge=1)
+    file_retention_days: Days = 30.0
+    outputs_max_bytes: int = Field(1024**3, ge=1)
+    outputs_max_files: int = Field(1000, ge=1, le=10_000)
+    outputs_timeout_seconds: Seconds = 600.0
     redacted_names: tuple[str, ...] = ("password", "key", "secret", "client_id", "token")
 
     # Nodes and pools

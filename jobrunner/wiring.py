@@ -22,13 +22,16 @@ from jobrunner.settings import Settings
 from jobrunner.store import connection as mongo_connection
 from jobrunner.store.api_keys import MongoApiKeys
 from jobrunner.store.arrays import MongoArrays
+from jobrunner.store.artifacts import MongoArtifacts
 from jobrunner.store.audit import MongoAudit
 from jobrunner.store.blacklist import MongoBlacklist
+from jobrunner.store.contents import MongoContents
 from jobrunner.store.deliveries import MongoDeliveries
 from jobrunner.store.dependencies import MongoDependencies
 from jobrunner.store.events import MongoEvents
 from jobrunner.store.executions import MongoExecutions
 from jobrunner.store.farm import farm_id
+from jobrunner.store.files import MongoFiles
 from jobrunner.store.jobs import MongoJobs
 from jobrunner.store.limits import MongoLimits
 from jobrunner.store.nodes import MongoNodes
@@ -105,4 +108,7 @@ def mongo_store() -> Store:
         arrays=MongoArrays(),
         templates=MongoTemplates(),
         health=mongo_connection.MongoHealth(),
+        files=MongoFiles(),
+        artifacts=MongoArtifacts(),
+        contents=MongoContents(),
     )

@@ -10,7 +10,7 @@ from jobrunner.api.context import AUDIT_TRAIL, FARM, GATEKEEPER
 from jobrunner.api.live.handover import LIVE_SERVER
 from jobrunner.api.live.server import LiveServer
 from jobrunner.api.read_deadline import request_has_arrived
-from jobrunner.api.request_body import read_body
+from jobrunner.api.request_body import drain_body, read_body
 from jobrunner.engine.audit import AuditTrail
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.keys import Gatekeeper
@@ -38,6 +38,7 @@ def create_app(farm: Farm) -> Flask:
     Guard(app, app.extensions[GATEKEEPER], farm.settings)
     audit.register(app, app.extensions[AUDIT_TRAIL])
     app.after_request(_forbid_sniffing)
+    app.after_request(drain_body)
     errors.register(app)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(native.blueprint)

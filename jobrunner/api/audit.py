@@ -14,7 +14,13 @@ from jobrunner.domain.api_keys import Caller
 from jobrunner.domain.audit import AuditEntry, new_entry_id
 from jobrunner.engine.audit import AuditTrail
 
-OWN_FIELDS = {"task_id": "taskId", "job_id": "jobId", "execution_id": "executionId", "key_id": "keyId"}
+OWN_FIELDS = {
+    "task_id": "taskId",
+    "job_id": "jobId",
+    "execution_id": "executionId",
+    "key_id": "keyId",
+    "file_id": "fileId",
+}
 LONGEST_WORDS = 500
 
 

@@ -62,3 +62,10 @@ def request_has_arrived() -> None:
     connection = request.environ.get("gunicorn.socket")
     if connection is not None:
         deadlines.end(connection)
+
+
+def more_is_to_arrive() -> None:
+    """From now on, the next part of the body has as long as a whole request has."""
+    connection = request.environ.get("gunicorn.socket")
+    if connection is not None:
+        deadlines.begin(connection)

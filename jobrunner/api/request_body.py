@@ -7,24 +7,42 @@ it was refused. So what is too large is read and thrown away, up to a bound, in 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
-from flask import g, request
+from flask import Response, current_app, g, request
 from gunicorn.http.errors import ParseException
-from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestTimeout
 
 from jobrunner.api.context import current_farm
-from jobrunner.errors import Fault, InvalidRequest
+from jobrunner.api.read_deadline import more_is_to_arrive, request_has_arrived
+from jobrunner.errors import Fault, InvalidRequest, RequestError
 
 PIECE_BYTES = 64 * 1024
 SILENCE_SECONDS = 20.0
+PART_BYTES = 1024 * 1024  # of a long body: each has the time that is given to a whole request (api_read_seconds)
 DRAIN_BYTES = 512 * 1024**2
 DRAIN_SECONDS = 30.0
+_READ_BY_ROUTE = "reads_its_body"
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def read_by_the_route(view: View) -> View:
+    """Mark a view that reads the body itself, by `body_stream`."""
+    setattr(view, _READ_BY_ROUTE, True)
+    return view
 
 
 def read_body() -> None:
-    """Keep the body of this request for `body()`. Raises a 413, 408 or 400 where it cannot be had."""
+    """Keep the body of this request for `body()`, but where its route reads it piece by piece.
+
+    Raises a 413, 408 or 400 where it cannot be had.
+    """
+    g.is_body_to_come = _takes_stream()
+    if g.is_body_to_come:
+        return
     with _bounded_silence():
         g.body = _read(current_farm().settings.api_max_body_bytes)
 
@@ -33,6 +51,47 @@ def body() -> bytes:
     """The body of this request."""
     content: bytes = g.body
     return content
+
+
+def body_stream(limit_bytes: int) -> Iterator[bytes]:
+    """The body of this request as it comes, in pieces. Raises a 413, 408 or 400, at whatever piece."""
+    if (request.content_length or 0) > limit_bytes:
+        raise RequestEntityTooLarge(f"must have at most {limit_bytes} bytes")
+    arrived = 0
+    with _bounded_silence():
+        while piece := _next_piece(arrived):
+            arrived += len(piece)
+            if arrived > limit_bytes:
+                raise RequestEntityTooLarge(f"must have at most {limit_bytes} bytes")
+            yield piece
+    request_has_arrived()
+    g.is_body_to_come = False
+    if arrived < (request.content_length or 0):
+        raise InvalidRequest(Fault("body", f"broke off: {arrived} of {request.content_length} bytes came"))
+
+
+def drain_body(response: Response) -> Response:
+    """Read, and throw away, what is still to come of a body that nobody has read to its end."""
+    if g.get("is_body_to_come"):
+        try:
+            with _bounded_silence():
+                more_is_to_arrive()
+                _drain()
+        except (HTTPException, RequestError):
+            response.headers["Connection"] = "close"  # the client broke off, or is too slow to be waited for
+        request_has_arrived()
+    return response
+
+
+def _next_piece(arrived: int) -> bytes:
+    if arrived % PART_BYTES == 0:
+        more_is_to_arrive()
+    piece: bytes = request.stream.read(PIECE_BYTES)
+    return piece
+
+
+def _takes_stream() -> bool:
+    return getattr(current_app.view_functions.get(request.endpoint or ""), _READ_BY_ROUTE, False)
 
 
 def _read(limit_bytes: int) -> bytes:

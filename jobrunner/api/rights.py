@@ -56,6 +56,11 @@ RIGHTS: dict[str, Right] = {
     "native.show_template": READ,
     "native.show_status": READ,
     "native.list_nodes": READ,
+    "native.list_files": READ,
+    "native.show_file": READ,
+    "native.list_outputs": READ,
+    "native.show_output": READ,
+    "native.show_archive": READ,
     # running
     "native.enqueue_job": Right(Role.SUBMIT, "job.submit"),
     "native.enqueue_jobs": Right(Role.SUBMIT, "job.submit_all"),
@@ -67,6 +72,9 @@ RIGHTS: dict[str, Right] = {
     "native.resume_job": Right(Role.SUBMIT, "job.resume"),
     "native.stop_execution": Right(Role.SUBMIT, "execution.stop"),
     "native.redeliver_now": Right(Role.SUBMIT, "delivery.redeliver"),
+    "native.upload_file": Right(Role.SUBMIT, "file.upload"),
+    "native.upload_file_as": Right(Role.SUBMIT, "file.upload"),
+    "native.delete_file": Right(Role.SUBMIT, "file.delete"),
     # administering
     "native.put_template": Right(Role.ADMIN, "template.replace"),
     "native.delete_template": Right(Role.ADMIN, "template.delete"),

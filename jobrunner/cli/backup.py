@@ -15,6 +15,7 @@ from jobrunner.cli.service import with_settings
 from jobrunner.settings import Settings
 from jobrunner.store import connection
 from jobrunner.store.backup import read_backup, write_backup
+from jobrunner.store.contents import drop_unfinished
 from jobrunner.store.schema import bring_up_to_date
 
 
@@ -56,6 +57,7 @@ def restore(settings: Settings, file: Path) -> None:
         counts = read_backup(packed)
     bring_up_to_date()
     connection.ensure_indexes()
+    drop_unfinished()
     _say(f"Restored {file}", counts)
 
 

@@ -14,6 +14,7 @@ from jobrunner.domain.placement import DEFAULT_POOL
 from jobrunner.domain.resources import NOTHING, Resources
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
+from jobrunner.domain.stored_files import ArtifactSummary
 from jobrunner.domain.usage import ResourceUsage
 
 T = TypeVar("T")
@@ -71,6 +72,7 @@ class Execution:
     `array_index`: which one of its job's array. `turn`: from whom it got its turn to run, or `own_turn` (engine.array).
     `waits_for`: the jobs whose end it still waits for; it has no time of its own then. `owes_follow_up`: those jobs,
     or (once it has ended) those that wait for its own, may not have been looked at.
+    `result` is JSON, as text; `result_error` says why there is none, where its job wants one.
     `prune_at`: when it is to be looked at whether its job wants it, or its output, kept any longer.
     `revision` is that of the job when it was made. `tick_at`: the instant of the job's cron that it stands for.
     `fired_at`: when the scheduler came to it, if it did not start then. `held`: its job was paused before its time.
@@ -122,10 +124,14 @@ class Execution:
 
     @property
     def envs(self) -> Mapping[str, str]:
-        """The environment variables of its container: its job's, and those of its place in an array."""
+        """The environment variables of its container: its job's, where to write the result, and those of its place in an array."""
         if self.spec.array is None or self.array_index is None:
-            return self.spec.envs
-        return {**self.spec.envs, **self.spec.array.envs(self.array_index)}
+            return self.spec.container_envs
+        return {**self.spec.container_envs, **self.spec.array.envs(self.array_index)}
+
+    artifacts: ArtifactSummary | None = None
+    result: str | None = None
+    result_error: str = ""
 
     @property
     def is_tick(self) -> bool:

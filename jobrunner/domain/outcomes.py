@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from jobrunner.domain.states import State
+from jobrunner.domain.stored_files import Kept
 from jobrunner.domain.usage import ResourceUsage
 from jobrunner.errors import (
     CommandNotExecutable,
@@ -18,6 +19,7 @@ from jobrunner.errors import (
     ImageNotFound,
     ImagePullFailed,
     ImageRefused,
+    InputMissing,
 )
 
 SIGNAL_BASE = 128  # a program that died of signal N has exit code 128 + N (POSIX shells, and the Docker Engine)
@@ -47,6 +49,8 @@ class Cause(StrEnum):
     COMMAND_NOT_EXECUTABLE = "command_not_executable"
     CONTAINER_REJECTED = "container_rejected"
     DEPENDENCY_FAILED = "dependency_failed"
+    INPUT_MISSING = "input_missing"
+    OUTPUT_MISSING = "output_missing"
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class Outcome:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     usage: ResourceUsage | None = None
+    kept: Kept = field(default_factory=Kept)
 
 
 DRAINED = "its node was drained, and it did not end before the deadline of that"
@@ -116,6 +121,7 @@ _CAUSES: dict[type[ContainerError], Cause] = {
     CommandNotFound: Cause.COMMAND_NOT_FOUND,
     CommandNotExecutable: Cause.COMMAND_NOT_EXECUTABLE,
     ContainerRejected: Cause.CONTAINER_REJECTED,
+    InputMissing: Cause.INPUT_MISSING,
     ContainerVanished: Cause.CONTAINER_VANISHED,
 }
 

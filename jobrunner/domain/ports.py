@@ -6,6 +6,7 @@ Every method may raise the ServiceUnavailable of its service (StoreUnavailable, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
@@ -17,6 +18,7 @@ from jobrunner.domain.deliveries import Delivery, DeliveryAttempt, DeliveryState
 from jobrunner.domain.engine_circuit import Circuit
 from jobrunner.domain.executions import Drain, EndedExecution, Execution, Job, Node, Page, Task
 from jobrunner.domain.farm_events import FarmEvent
+from jobrunner.domain.file_ports import ArtifactStore, ContentStore, FileStore, FileToPut, PathEntry
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.listing import ExecutionFilter, JobFilter, Position, Slice
 from jobrunner.domain.node_states import NodeState
@@ -286,6 +288,9 @@ class ExecutionStore(Protocol):
     def delete(self, execution_id: str) -> bool:
         """Delete an execution that has ended and owes nothing; whether there was one."""
 
+    def needs_file(self, file_id: str) -> bool:
+        """Whether an execution that has not ended, or another attempt of one that has, is to get this file."""
+
 
 class DeliveryStore(Protocol):
     """Deliveries. Whoever sends one has claimed it, and writes under the claim number that it got."""
@@ -531,6 +536,9 @@ class Store:
     arrays: ArrayStore
     templates: TemplateStore
     health: Health
+    files: FileStore
+    artifacts: ArtifactStore
+    contents: ContentStore
 
 
 class Health(Protocol):
@@ -723,6 +731,18 @@ class Executor(Protocol):
         where the container exits, also if the reader was behind.
         """
 
+    def put_files(self, container: Container, files: Iterable[FileToPut]) -> None:
+        """Put files into a container that has not been started; doing it again leads to the same.
+
+        Raises ContainerRejected, ContainerVanished, and what reading their contents raises.
+        """
+
+    def read_path(self, container: Container, path: str) -> AbstractContextManager[Iterator[PathEntry]]:
+        """What a container that does not run has at and below a path, one after the other; no link is followed.
+
+        Raises PathMissing, ContainerVanished. Close it soon: the Engine answers nothing else about the container.
+        """
+
     def start(self, container: Container) -> None:
         """Start it. Raises CommandNotFound, CommandNotExecutable, ContainerRejected, ContainerVanished."""
 
@@ -742,7 +762,10 @@ class Executor(Protocol):
         """
 
     def containers(self) -> list[Container]:
-        """All containers of this farm on this Engine, running or not. Never those of another farm."""
+        """All containers of this farm on this Engine, running or not; perhaps without times and exits.
+
+        Never those of another farm.
+        """
 
     def machine(self) -> Machine:
         """What the Engine's machine has."""

@@ -61,6 +61,8 @@ class RetryOn(StrEnum):
     COMMAND_NOT_FOUND = "commandNotFound"
     COMMAND_NOT_EXECUTABLE = "commandNotExecutable"
     CONTAINER_REJECTED = "containerRejected"
+    INPUT_MISSING = "inputMissing"
+    OUTPUT_MISSING = "outputMissing"
 
 
 NAMED_BY: dict[Cause, RetryOn] = {
@@ -77,6 +79,8 @@ NAMED_BY: dict[Cause, RetryOn] = {
     Cause.COMMAND_NOT_FOUND: RetryOn.COMMAND_NOT_FOUND,
     Cause.COMMAND_NOT_EXECUTABLE: RetryOn.COMMAND_NOT_EXECUTABLE,
     Cause.CONTAINER_REJECTED: RetryOn.CONTAINER_REJECTED,
+    Cause.INPUT_MISSING: RetryOn.INPUT_MISSING,
+    Cause.OUTPUT_MISSING: RetryOn.OUTPUT_MISSING,
 }
 
 BY_DEFAULT = tuple(word for word in RetryOn if word is not RetryOn.IMAGE_REFUSED)

@@ -27,6 +27,7 @@ from jobrunner.domain.commands import Command, words_of
 from jobrunner.domain.container_options import ContainerOptions
 from jobrunner.domain.dependencies import Dependencies
 from jobrunner.domain.envs import EnvName, EnvValue
+from jobrunner.domain.files import RESULT_VARIABLE, Inputs, Outputs, ResultPath
 from jobrunner.domain.hooks import Moment, Notify, Secret, Webhook, Webhooks
 from jobrunner.domain.images import PullPolicy, parse_image
 from jobrunner.domain.labels import Labels
@@ -130,6 +131,9 @@ class JobSpec(Specification):
     retention: Retention = Retention()
     after: Dependencies = ()
     array: Array | None = None
+    inputs: Inputs = ()
+    outputs: Outputs = ()
+    result: ResultPath = None
 
     @field_validator("retry_policy")
     @classmethod
@@ -175,6 +179,11 @@ class JobSpec(Specification):
     def words(self) -> tuple[str, ...] | None:
         """The command as the list of words that the container gets; None for the image's own command."""
         return None if self.command is None else words_of(self.command)
+
+    @property
+    def container_envs(self) -> dict[str, str]:
+        """The environment of the container: the caller's, and where to write the result, where one is wanted."""
+        return dict(self.envs) | ({RESULT_VARIABLE: self.result} if self.result else {})
 
     @property
     def expires_at(self) -> datetime | None:

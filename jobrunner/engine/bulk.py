@@ -13,8 +13,10 @@ from jobrunner.domain.executions import Execution, Job
 from jobrunner.domain.repeats import job_id_of
 from jobrunner.domain.specs import JobSpec
 from jobrunner.engine.admission import check_job, room_for
+from jobrunner.engine.container_check import check_container
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.feasibility import check_can_run
+from jobrunner.engine.files import check_inputs
 from jobrunner.engine.first import first_executions, put_all_on_their_way
 from jobrunner.engine.make import make_job
 from jobrunner.engine.notify import check_can_notify
@@ -79,6 +81,8 @@ def _faults_of_each(farm: Farm, jobs: Sequence[BulkJob]) -> Iterator[Fault]:
             with _naming(f"jobs.{number}"):
                 check_job(farm, job.task, job)
             check_can_notify(farm.settings, job)
+            check_container(farm.settings, job.container)
+            check_inputs(farm, job)
         except InvalidRequest as error:
             yield from (Fault(f"jobs.{number}.{fault.field}", fault.reason) for fault in error.faults)
         for index, dependency in enumerate(job.after):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from jobrunner.domain.aftermath import LEFT_OUT, deliveries_owed
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.outcomes import Outcome
@@ -38,9 +40,17 @@ def end(farm: Farm, execution: Execution, outcome: Outcome) -> Execution | None:
             execution, deliveries_owed(execution, outcome.state, tried_again=tried_again, cause=outcome.cause)
         ),
         **sampled,
+        **_kept(outcome),
         **({"prune_at": look_at} if look_at else {}),
     )
     if ended is not None:
         free_limits(farm, ended)
         notify_if_possible(farm, ended)
     return ended
+
+
+def _kept(outcome: Outcome) -> dict[str, Any]:
+    """What came of the files of its container, where its job wanted some of them."""
+    kept = outcome.kept
+    changes = {"artifacts": kept.artifacts, "result": kept.result, "result_error": kept.result_error}
+    return {name: value for name, value in changes.items() if value}

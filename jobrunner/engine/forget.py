@@ -22,7 +22,7 @@ def forget(farm: Farm, execution: Execution) -> bool:
     """Delete an execution with all that belongs to it, if that may be; whether it was done. Idempotent."""
     if not may_be_forgotten(farm, execution):
         return False
-    if farm.store.output.last(execution.id) is not None:
+    if _has_output(farm, execution):
         _delete_output(farm, execution)
     farm.store.deliveries.delete_of_execution(execution.id)
     if farm.store.executions.delete(execution.id):
@@ -33,11 +33,16 @@ def forget(farm: Farm, execution: Execution) -> bool:
 
 def forget_output(farm: Farm, execution: Execution) -> Execution:
     """Delete the output of an ended execution, if there is any; the execution as it is then. Idempotent."""
-    if farm.store.output.last(execution.id) is None:
+    if not _has_output(farm, execution):
         return execution
     pruned = _delete_output(farm, execution)
     farm.announce(Pruned(execution.id, what="output"))
     return pruned
+
+
+def _has_output(farm: Farm, execution: Execution) -> bool:
+    """Whether there may be something; what a worker that died has kept of its files can only be looked for."""
+    return bool(execution.spec.outputs) or farm.store.output.last(execution.id) is not None
 
 
 def _delete_output(farm: Farm, execution: Execution) -> Execution:
@@ -53,6 +58,9 @@ def _delete_output(farm: Farm, execution: Execution) -> Execution:
         )
     while farm.store.output.delete(execution.id, CHUNKS):
         pass
+    if execution.spec.outputs:  # also what a worker that died had stored, and did not come to show
+        farm.store.contents.delete_of(execution.id)
+        farm.store.artifacts.delete(execution.id)
     return said or execution
 
 

@@ -25,8 +25,7 @@ def sample_usage(node: ThisNode) -> None:
 
 def _is_due(node: ThisNode, run: Run, now: datetime) -> bool:
     """Whether to sample it now; then its next time is set, so that an Engine in trouble is not asked all the time."""
-    has_ended = run.container is None or run.container.ended is not None
-    if run.started_at is None or has_ended:
+    if run.started_at is None or run.container is None or run.has_ended:
         return False
     longest_pause = timedelta(seconds=node.farm.settings.usage_interval_seconds)
     is_due = now >= (run.sample_at or next_sample_at(run.started_at, run.started_at, longest_pause))

@@ -39,12 +39,18 @@ class Run:
     kill_at: datetime | None = None
     sample_at: datetime | None = None
     usage: ResourceUsage | None = None
+    keep_until: datetime | None = None
 
     @property
     def held(self) -> Execution:
         """The execution as this run holds it; only after the claim."""
         assert self.execution is not None
         return self.execution
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its container is known to have ended."""
+        return self.container is not None and self.container.ended is not None
 
     def is_overdue(self, now: datetime) -> bool:
         """Whether its time is up."""

@@ -11,6 +11,7 @@ from jobrunner.engine import queries
 from jobrunner.engine.admission import admission
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.feasibility import check_can_run
+from jobrunner.engine.files import check_inputs
 from jobrunner.engine.make import make_execution
 from jobrunner.engine.notify import check_can_notify
 from jobrunner.engine.send import send
@@ -40,6 +41,7 @@ def _rerun(farm: Farm, job: Job, caller_address: str | None, token: str | None) 
         raise Conflict("expiration", f"has passed, at {expires_at.isoformat()}: the job does not start any more")
     check_can_notify(farm.settings, job.spec)
     check_can_run(farm, job.task_id, job.spec)
+    check_inputs(farm, job.spec, earlier=job.spec)
     farm.queue.check()
     last = queries.last_execution(farm, job)
     retried_from = None if last.state is State.SCHEDULED else last.id  # nothing has run yet

@@ -14,8 +14,10 @@ from jobrunner.domain.outcomes import Outcome, judge_error
 from jobrunner.engine.claim import claim
 from jobrunner.engine.finish import close
 from jobrunner.engine.janitors.reap import reap_execution
+from jobrunner.engine.keep_files import keep_files
 from jobrunner.engine.launch import create, start
 from jobrunner.engine.node import Run, ThisNode
+from jobrunner.engine.place_files import place_files
 from jobrunner.engine.run_end import RunEnd
 from jobrunner.engine.watch import watch
 from jobrunner.errors import ContainerError, ServiceUnavailable, Superseded
@@ -23,7 +25,7 @@ from jobrunner.errors import ContainerError, ServiceUnavailable, Superseded
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
 
 Step = Callable[[ThisNode, Run], Outcome | RunEnd | None]
-STEPS: tuple[Step, ...] = (claim, create, start, watch)
+STEPS: tuple[Step, ...] = (claim, create, place_files, start, watch)
 
 
 def run_execution(node: ThisNode, execution_id: str) -> RunEnd:
@@ -49,7 +51,7 @@ def _steps(node: ThisNode, run: Run) -> RunEnd:
     for step in STEPS:
         end = _patiently(node, run, step)
         if isinstance(end, Outcome):
-            return _finish(node, run, end)
+            return _keep_and_finish(node, run, end)
         if end is not None:
             return end
     raise AssertionError("the last step ends the run")
@@ -77,6 +79,15 @@ def _forget_connection(run: Run) -> None:
     if run.reader is not None:
         run.reader.close()
         run.reader = None
+
+
+def _keep_and_finish(node: ThisNode, run: Run, outcome: Outcome) -> RunEnd:
+    def keep(node: ThisNode, run: Run) -> Outcome | RunEnd:
+        return keep_files(node, run, outcome)
+
+    end = _patiently(node, run, keep)
+    assert end is not None
+    return _finish(node, run, end) if isinstance(end, Outcome) else end
 
 
 def _finish(node: ThisNode, run: Run, outcome: Outcome) -> RunEnd:

@@ -15,6 +15,7 @@ from jobrunner.engine.cancel import withdraw_superseded
 from jobrunner.engine.check import check_dependencies
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.feasibility import check_can_run
+from jobrunner.engine.files import check_inputs
 from jobrunner.engine.first import array_executions, first_execution, put_all_on_their_way, put_on_its_way
 from jobrunner.engine.make import make_job
 from jobrunner.engine.notify import check_can_notify
@@ -43,8 +44,8 @@ def submit(
 
     The execution is written last and durably: whoever gets an answer has an execution that will reach its end.
     `token`: of a request that may come again (`engine.repeat`); what it has made before is found, and completed.
-    Raises InvalidRequest (it wants e-mail, and the farm has no mail server; or a container that the farm does not
-    allow), Conflict (the job id is taken, or no node can ever run it), NotFound, Forbidden, TooManyRequests (the
+    Raises InvalidRequest (it wants e-mail, and the farm has no mail server; a container that the farm does not allow;
+    an input that is no uploaded file), Conflict (the job id is taken, or no node can ever run it), NotFound, Forbidden, TooManyRequests (the
     caller's key does not allow it), StoreUnavailable, QueueUnavailable (nothing is stored then).
     """
     job_id = job_id or (job_id_of(token) if token else new_id())
@@ -59,6 +60,7 @@ def _submit(farm: Farm, job: Job, token: str | None) -> Accepted:
     check_can_notify(farm.settings, job.spec)
     check_dependencies(farm, job.spec)
     check_can_run(farm, job.task_id, job.spec)
+    check_inputs(farm, job.spec)
     farm.queue.check()
     if job.spec.array is not None:
         return _submit_array(farm, job)
@@ -126,6 +128,7 @@ def _check_can_change(stored: Job, spec: JobSpec) -> None:
 def _redefine(farm: Farm, stored: Job, spec: JobSpec, caller_address: str | None, token: str | None) -> Accepted:
     check_can_notify(farm.settings, spec)
     check_can_run(farm, stored.task_id, spec)
+    check_inputs(farm, spec, earlier=stored.spec)
     farm.queue.check()
     now = farm.clock.now()
     job = replace(

@@ -17,8 +17,10 @@ def keep_time(node: ThisNode) -> None:
     """One look at every run."""
     now = node.farm.clock.now()
     for run in node.runs():
-        if run.started_at is None:
-            continue  # before the container starts, the run itself looks at its time and its wishes
+        if run.started_at is None or run.has_ended:
+            # Before the container starts, the run itself looks at its time and its wishes; after its end there is
+            # nobody to signal, and the Engine would not answer while files are read from it.
+            continue
         try:
             _end_if_due(node, run, now)
         except JobrunnerError as error:

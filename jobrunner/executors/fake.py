@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
 
 from jobrunner.domain.engine_circuit import Circuit
 from jobrunner.domain.executions import Execution
+from jobrunner.domain.file_ports import FileToPut, PathEntry
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.outcomes import ContainerExit
 from jobrunner.domain.ports import Container, ContainerStatus, Fragment, Machine
@@ -27,6 +29,7 @@ from jobrunner.errors import (
     EngineUnavailable,
     ImageNotFound,
 )
+from jobrunner.executors.fake_files import FakeFiles
 
 CHECKPOINT_SECONDS = 0.02
 EXIT_CODES = {"SIGTERM": 143, "SIGKILL": 137}
@@ -36,6 +39,7 @@ EXIT_CODES = {"SIGTERM": 143, "SIGKILL": 137}
 class Script:
     """What a container does: prints `output`, then exits, unless it `runs_on` until it is signalled.
 
+    `files` is what it leaves in its file system, by path: bytes, or the path that a symbolic link points to.
     With `last_words` it handles SIGTERM: it prints them and exits with `exit_code`.
     """
 
@@ -46,6 +50,7 @@ class Script:
     last_words: tuple[Fragment, ...] = ()
     ignores_sigterm: bool = False
     start_error: ContainerError | None = None
+    files: Mapping[str, bytes | str] = field(default_factory=dict)
 
 
 @dataclass
@@ -55,6 +60,7 @@ class _FakeContainer:
     script: Script
     log: list[Fragment] = field(default_factory=list)
     cuts: int = 0
+    files: FakeFiles = field(default_factory=FakeFiles)
 
     @property
     def is_running(self) -> bool:
@@ -167,6 +173,15 @@ class FakeExecutor:
         """A reader of all that is printed."""
         return FakeReader(self._engine, self._existing(container), from_start=True)
 
+    def put_files(self, container: Container, files: Iterable[FileToPut]) -> None:
+        """Put files into a container."""
+        self._existing(container).files.put(files)
+
+    @contextmanager
+    def read_path(self, container: Container, path: str) -> Iterator[Iterator[PathEntry]]:
+        """What a container has at and below a path."""
+        yield iter(self._existing(container).files.entries(path))
+
     def start(self, container: Container) -> None:
         """Start it, and print what its script says; like Docker, it starts one again that has exited."""
         with self._engine.changed:
@@ -179,6 +194,7 @@ class FakeExecutor:
             fake.shown = Container(
                 container.id, container.execution_id, ContainerStatus.RUNNING, started_at=datetime.now(UTC)
             )
+            fake.files.write(fake.script.files)
             self._engine.run_on(container.execution_id, *fake.script.output)
             if not fake.script.runs_on:
                 self._engine.exit(container.execution_id, fake.script.exit_code, fake.script.oom_killed)

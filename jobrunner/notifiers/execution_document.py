@@ -58,6 +58,9 @@ def execution_document(execution: Execution, settings: Settings) -> dict[str, An
         "stopRequestedAt": _iso(execution.stop_requested_at),
         "requestIPAddress": execution.caller_address,
         "usage": _usage(execution.usage),
+        "outputs": _outputs(execution, links.execution),
+        "result": None if execution.result is None else json.loads(execution.result),
+        "resultError": execution.result_error or None,
         "history": _history(execution),
         "metadata": {
             "container_id": execution.container_id,
@@ -65,6 +68,18 @@ def execution_document(execution: Execution, settings: Settings) -> dict[str, An
             "docker_port": execution.engine_port,
             "custom": execution.spec.caller_metadata,
         },
+    }
+
+
+def _outputs(execution: Execution, url: str | None) -> dict[str, Any] | None:
+    kept = execution.artifacts
+    if kept is None:
+        return None
+    return {
+        "count": kept.count,
+        "size": kept.size_bytes,
+        "complete": kept.is_whole,
+        "url": url and f"{url}/outputs",
     }
 
 

@@ -29,6 +29,7 @@ from jobrunner.store.farm import farm_document
 
 FORMAT = 1
 BATCH = 200
+BATCH_BYTES = 8 * 1024 * 1024  # a chunk of a file has 1 MiB
 ONLY_GROWING = ("log_chunks", "fs.chunks")  # too big for a snapshot, of which MongoDB keeps five minutes
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 
@@ -96,15 +97,17 @@ def _check_header(header: RawBSONDocument) -> None:
 def _insert_all(database: Database[Any], documents: Iterator[RawBSONDocument]) -> Mapping[str, int]:
     counts: dict[str, int] = {}
     batch: list[RawBSONDocument] = []
+    batch_bytes = 0
     name = ""
     for document in documents:
         is_mark = "_id" not in document
-        if batch and (is_mark or len(batch) == BATCH):
+        if batch and (is_mark or len(batch) == BATCH or batch_bytes >= BATCH_BYTES):
             database[name].insert_many(batch, ordered=False)
             counts[name] += len(batch)
-            batch = []
+            batch, batch_bytes = [], 0
         if not is_mark:
             batch.append(document)
+            batch_bytes += len(document.raw)
         elif "end" in document:
             if dict(document["end"]) != counts:
                 raise BackupUnusable("it does not hold what it says: it is damaged")

@@ -6,6 +6,7 @@ from mongoengine import (
     BinaryField,
     BooleanField,
     DateTimeField,
+    DictField,
     Document,
     EmbeddedDocument,
     EmbeddedDocumentField,
@@ -107,6 +108,14 @@ class UsageDocument(EmbeddedDocument):
     block_written_bytes = LongField()
 
 
+class ArtifactSummaryDocument(EmbeddedDocument):
+    """How much is kept of what an execution had in its container."""
+
+    count = IntField(required=True)
+    size_bytes = LongField(required=True)
+    is_whole = BooleanField(required=True)
+
+
 class ExecutionDocument(Document):
     """One run of a job."""
 
@@ -153,6 +162,10 @@ class ExecutionDocument(Document):
     owes_follow_up = BooleanField()
     array_index = IntField()
     turn = StringField()
+    artifacts = EmbeddedDocumentField(ArtifactSummaryDocument)
+    result = StringField()
+    result_error = StringField(default="")
+    input_files = ListField(StringField(), default=None)  # the ids in `spec.inputs`
 
     meta = {  # noqa: RUF012
         "collection": "executions",
@@ -197,6 +210,10 @@ class ExecutionDocument(Document):
             {  # count_at_work
                 "fields": ["api_key_id", "state"],
                 "partialFilterExpression": {"api_key_id": {"$exists": True}},
+            },
+            {  # needs_file
+                "fields": ["input_files", "state"],
+                "partialFilterExpression": {"input_files": {"$exists": True}},
             },
         ],
     }
@@ -441,6 +458,67 @@ class TemplateDocument(Document):
     meta = {"collection": "templates", "auto_create_index": False}  # noqa: RUF012
 
 
+class FileDocument(Document):
+    """A file that somebody uploaded; its bytes are in fs.chunks, under its id."""
+
+    id = StringField(primary_key=True)
+    name = StringField(default="")
+    created_at = DateTimeField(required=True)
+    used_at = DateTimeField(required=True)
+    size_bytes = LongField(default=0)
+    sha256 = StringField(default="")
+    is_whole = BooleanField(default=False)
+    caller_address = StringField()
+    api_key_id = StringField()
+
+    meta = {  # noqa: RUF012
+        "collection": "files",
+        "auto_create_index": False,
+        "indexes": [
+            ("is_whole", "-created_at", "-id"),  # FileStore.page: of all
+            ("api_key_id", "is_whole", "-created_at", "-id"),  # ... of a key
+            ("is_whole", "used_at"),  # idle
+        ],
+    }
+
+
+class ArtifactsDocument(Document):
+    """What is kept of an execution, under its id: the list, of which a setting bounds the length."""
+
+    id = StringField(primary_key=True)
+    claim = IntField(required=True)
+    writer = StringField(required=True)
+    items = ListField(DictField())
+    not_kept = ListField(DictField())
+
+    meta = {"collection": "artifacts", "auto_create_index": False}  # noqa: RUF012
+
+
+class ContentDocument(Document):
+    """That some bytes are whole, as GridFS has it (github.com/mongodb/specifications, gridfs)."""
+
+    id = StringField(primary_key=True)
+    length = LongField(required=True)
+    chunk_size = IntField(required=True, db_field="chunkSize")
+    stored_at = DateTimeField(required=True, db_field="uploadDate")
+
+    meta = {"collection": "fs.files", "auto_create_index": False}  # noqa: RUF012
+
+
+class ContentChunkDocument(Document):
+    """Bytes, as GridFS has them."""
+
+    files_id = StringField(required=True)
+    number = IntField(required=True, db_field="n")
+    content = BinaryField(required=True, db_field="data")
+
+    meta = {  # noqa: RUF012
+        "collection": "fs.chunks",
+        "auto_create_index": False,
+        "indexes": [{"fields": ["files_id", "number"], "unique": True}],  # ContentStore: all of it
+    }
+
+
 class FarmDocument(Document):
     """The farm itself."""
 
@@ -467,4 +545,8 @@ ALL_DOCUMENTS = (
     DrainDocument,
     KeyedRequestDocument,
     TemplateDocument,
+    FileDocument,
+    ArtifactsDocument,
+    ContentDocument,
+    ContentChunkDocument,
 )

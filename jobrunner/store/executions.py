@@ -17,10 +17,11 @@ from jobrunner.domain.listing import ExecutionFilter, Position, Slice
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import ON_A_NODE, TERMINAL, State
+from jobrunner.domain.stored_files import ArtifactSummary
 from jobrunner.domain.usage import ResourceUsage
 from jobrunner.errors import StoreUnavailable
 from jobrunner.store.deliveries import owed_delivery, owed_documents
-from jobrunner.store.documents import ExecutionDocument, UsageDocument
+from jobrunner.store.documents import ArtifactSummaryDocument, ExecutionDocument, UsageDocument
 from jobrunner.store.errors import translating_errors
 from jobrunner.store.newest_first import NEWEST_FIRST, Choice, created, read_slice
 from jobrunner.store.tasks import SOON_ENOUGH
@@ -30,16 +31,8 @@ DUPLICATE_KEY = 11000
 MOST_MERGED = 20  # tasks: with ten states each, MongoDB merges two hundred ranges of an index in order, and no more
 
 _OWN_FIELDS = (
-    "spec",
-    "state",
-    "cause",
-    "times",
-    "owed_deliveries",
-    "usage",
-    "labels",
-    "gpu_ids",
-    "limits",
-    "waits_for",
+    *("spec", "state", "cause", "times", "owed_deliveries", "usage", "labels", "gpu_ids", "limits"),
+    *("waits_for", "artifacts", "input_files"),
 )
 _PLAIN_FIELDS = tuple(name for name in ExecutionDocument._fields if name not in _OWN_FIELDS)
 _OPEN = [state.value for state in State if state not in TERMINAL]
@@ -238,6 +231,15 @@ class MongoExecutions:
             found = ExecutionDocument.objects(id=execution_id, state__in=_ENDED, **free)
             return bool(found.delete(write_concern=SOON_ENOUGH))
 
+    def needs_file(self, file_id: str) -> bool:
+        """Whether an execution that has not ended, or the next attempt of one that has, is to get this file."""
+        named = ExecutionDocument.objects(input_files=file_id)
+        with translating_errors():
+            return any(
+                found.only("id").first() is not None
+                for found in (named.filter(state__in=_OPEN), named.filter(state__in=_ENDED, owes_retry=True))
+            )
+
 
 def _visible(visible: str | None) -> QuerySet:
     with translating_errors():
@@ -282,6 +284,8 @@ def update_of(changes: Mapping[str, Any]) -> dict[str, Any]:
         fields["owed_deliveries"] = owed_documents(fields["owed_deliveries"])
     if "usage" in fields:
         fields["usage"] = _usage_document(fields["usage"])
+    if "artifacts" in fields:
+        fields["artifacts"] = _summary_document(fields["artifacts"])
     # None is absent, as in a document that is saved: indexes of what is there leave it out.
     return {f"unset__{name}" if value is None else f"set__{name}": _plain(value) for name, value in fields.items()}
 
@@ -317,6 +321,8 @@ def execution_document(execution: Execution) -> ExecutionDocument:
         usage=_usage_document(execution.usage),
         gpu_ids=list(execution.gpu_ids),
         limits=list(execution.limits),
+        artifacts=_summary_document(execution.artifacts),
+        input_files=[one.file for one in execution.spec.inputs] or None,
         **{name: getattr(execution, name) for name in _PLAIN_FIELDS},
     )
 
@@ -332,6 +338,7 @@ def _execution(document: ExecutionDocument) -> Execution:
         usage=_usage(document.usage),
         gpu_ids=tuple(document.gpu_ids),
         limits=tuple(document.limits),
+        artifacts=_summary(document.artifacts),
         **{name: getattr(document, name) for name in _PLAIN_FIELDS},
     )
 
@@ -342,3 +349,11 @@ def _usage_document(usage: ResourceUsage | None) -> UsageDocument | None:
 
 def _usage(document: UsageDocument | None) -> ResourceUsage | None:
     return ResourceUsage(**document.to_mongo()) if document is not None else None
+
+
+def _summary_document(summary: ArtifactSummary | None) -> ArtifactSummaryDocument | None:
+    return ArtifactSummaryDocument(**asdict(summary)) if summary is not None else None
+
+
+def _summary(document: ArtifactSummaryDocument | None) -> ArtifactSummary | None:
+    return ArtifactSummary(**document.to_mongo()) if document is not None else None

@@ -23,6 +23,7 @@ from jobrunner.engine.janitors.limits import FreeLimits
 from jobrunner.engine.janitors.owed import make_owed_retries
 from jobrunner.engine.janitors.presence import note_presence
 from jobrunner.engine.janitors.prune import Prune
+from jobrunner.engine.janitors.prune_files import prune_files
 from jobrunner.engine.janitors.requeue import requeue
 from jobrunner.engine.janitors.rescue import Rescue
 from jobrunner.engine.janitors.unsent import make_owed_deliveries
@@ -80,6 +81,7 @@ class SchedulerService:
             "prune": Prune().look,
             "presence": note_presence,
             "limits": limits.look,
+            "prune files": prune_files,
         }
         duties = [
             self._duty("lead", RING_SECONDS, self._lead),

@@ -52,6 +52,10 @@ def test_a_farm_goes_on_from_a_backup_made_while_it_worked(
     farm.start_all("one")
     ended = farm.post_job("echo", "kept", envs={"DB_PASSWORD": "hunter2"})
     farm.wait_for_end(ended)
+    uploaded = farm.http.post(f"{farm.url}/files/", data=bytes(3_000_000), timeout=20).json()
+    inputs = [{"file": uploaded["fileId"], "path": "/in"}]
+    with_files = farm.post_job("cp", "/in", "/out", inputs=inputs, outputs=["/out"])
+    farm.wait_for_end(with_files)
     later = farm.post_job("echo", "later", startIn="2s")
     long = farm.post_job("sleep", "600", retries=1)
     farm.wait_for_status(long, "running")
@@ -68,6 +72,8 @@ def test_a_farm_goes_on_from_a_backup_made_while_it_worked(
     assert restored.returncode == 0, restored.stderr
     farm.start_all("one")
     assert farm.output(ended, "stdout") == b"kept\n"
+    for url in (uploaded["url"], f"{with_files['executionUrl']}/outputs/out"):
+        assert farm.http.get(url, timeout=20).content == bytes(3_000_000)
     assert farm.wait_for_end(long)["status"] == "lost"  # its container is gone; it is tried again
     wait_until(lambda: newest(farm, long)["status"] == "running", 30, "the lost one is tried again")
     for number, accepted in enumerate(waiting):  # one of them may have been running, and so be lost

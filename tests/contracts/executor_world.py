@@ -68,6 +68,10 @@ SAYS_BYE_ON_SIGTERM = _shell(
 IGNORES_SIGTERM = _shell(
     'trap "" TERM; echo up; sleep 1000', Script((out(b"up\n"),), runs_on=True, ignores_sigterm=True)
 )
+LEAVES_FILES = _shell(
+    "mkdir -p /left/sub; echo a >/left/a; echo b >/left/sub/b; ln -s /etc/passwd /left/link",
+    Script(files={"/left/a": b"a\n", "/left/sub/b": b"b\n", "/left/link": "/etc/passwd"}),
+)
 NOT_IN_THE_IMAGE = Program(("no-such-program", "-x"), Script())  # the fake has no script for it: see FakeWorld
 NOT_EXECUTABLE = Program(
     ("/bin",),
@@ -82,6 +86,7 @@ SCRIPTED = (
     SAYS_BYE_ON_SIGTERM,
     IGNORES_SIGTERM,
     NOT_EXECUTABLE,
+    LEAVES_FILES,
 )
 
 

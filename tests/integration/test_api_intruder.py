@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +17,12 @@ from jobrunner.api.rights import RIGHTS, Right
 from jobrunner.domain.api_keys import Role
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.key_wish import KeyWish
-from jobrunner.engine import keys
+from jobrunner.engine import files, keys
 from jobrunner.engine.farm import Farm
 from jobrunner.settings import Settings
 from jobrunner.wiring import mongo_store
 from tests.support.api_farm import ApiFarm, api_farm, faults_of
+from tests.support.farm import wait_until
 from tests.support.recording import RecordingQueue, RecordingTriggers
 
 SECRET_TASK = "prod-payroll"
@@ -54,9 +56,7 @@ class Holders:
         names = {"name": "stdout"} | self.ids | ids
         path = rule.rule
         for argument in rule.arguments:
-            kinds = [f"<{argument}>", f"<any(stdout, stderr):{argument}>", f"<path:{argument}>"]
-            for kind in kinds:
-                path = path.replace(kind, names[argument])
+            path = re.sub(rf"<([a-z]+(\([^)]*\))?:)?{argument}>", names[argument], path)
         assert "<" not in path, f"this test knows no value for a part of {path}"
         headers = {"Authorization": f"Bearer {self.tokens[holder]}"} if holder else {}
         query = {"format": "json"} if rule.endpoint == "native.show_events" else {}  # else it goes on and on
@@ -80,6 +80,8 @@ def holders(mongodb_url: str) -> Iterator[Holders]:
             "execution_id": posted["executionId"],
             "delivery_id": new_id(),
             "key_id": spare.id,
+            "file_id": files.upload(api.farm, [b"salaries"], name=SECRET_TASK).id,
+            "form": "zip",
         }
         yield Holders(api, {name: str(token) for name, (_, token) in made.items()}, ids)
 
@@ -150,3 +152,44 @@ def test_what_is_hidden_and_what_is_not_there_are_answered_alike(holders: Holder
     absent = holders.ask(rule, method, "held", task_id="prod-nothing")
     assert hidden.status_code == absent.status_code == 404
     assert hidden.json["error"].replace(SECRET_TASK, "prod-nothing") == absent.json["error"]
+
+
+def test_a_key_that_is_held_to_tasks_sees_the_files_of_its_own_alone(holders: Holders) -> None:
+    client = holders.api.client
+    held, submitter = ({"Authorization": f"Bearer {holders.tokens[name]}"} for name in ("held", "submit"))
+    own = client.post("/files/?name=mine", headers=held, data=b"mine").json["fileId"]
+    secret = files.upload(holders.api.farm, [b"salaries"], name=SECRET_TASK).id
+    for headers, sees in ((held, {own}), (submitter, {own, secret})):
+        listed = {item["fileId"] for item in client.get("/files/", headers=headers).json["items"]}
+        assert listed & {own, secret} == sees
+    assert client.get(f"/files/{secret}/", headers=held).status_code == 404
+    assert client.delete(f"/files/{secret}/", headers=held).status_code == 404
+    assert client.get(f"/files/?after={secret}", headers=held).status_code == 404
+    assert client.get(f"/files/{secret}/", headers=submitter).data == b"salaries"
+    for file_id, status in ((secret, 400), (own, 200)):
+        spec = BODY | {"inputs": [{"file": file_id, "path": "/in"}]}
+        assert client.post(f"/tasks/{OWN_TASK}/", headers=held, json=spec).status_code == status
+
+
+def test_a_job_that_somebody_gave_a_file_can_be_run_again_with_it_by_a_key_that_does_not_see_it(
+    holders: Holders,
+) -> None:
+    file = files.upload(holders.api.farm, [b"x"])
+    spec = BODY | {"inputs": [{"file": file.id, "path": "/in"}]}
+    admin, held = ({"Authorization": f"Bearer {holders.tokens[name]}"} for name in ("admin", "held"))
+    job = holders.api.client.post(f"/tasks/{OWN_TASK}/", headers=admin, json=spec).json["jobId"]
+    path = f"/tasks/{OWN_TASK}/jobs/{job}/"
+    assert holders.api.client.post(f"{path}retry/", headers=held).status_code == 200
+    assert holders.api.client.put(path, headers=held, json=spec).status_code == 200
+
+
+def test_the_audit_trail_tells_which_file_was_uploaded_and_with_which_key(holders: Holders) -> None:
+    client = holders.api.client
+    admin, submitter = ({"Authorization": f"Bearer {holders.tokens[name]}"} for name in ("admin", "submit"))
+    file_id = client.post("/files/", headers=submitter, data=b"x").json["fileId"]
+    told = {"action": "file.upload", "keyName": "submit", "things": {"file_id": file_id}}
+
+    def is_told() -> bool:
+        return any(told.items() <= entry.items() for entry in client.get("/audit/", headers=admin).json["items"])
+
+    wait_until(is_told, 10, "the upload is in the audit trail")

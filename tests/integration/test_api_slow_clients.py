@@ -17,6 +17,8 @@ PATIENCE_SECONDS = 20
 SLOW_REQUESTS = {
     "headers": b"POST /tasks/t/ HTTP/1.1\r\nHost: x\r\nX-A: ",
     "body": b"POST /tasks/t/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n",
+    "file": b"POST /files/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n",
+    "file that is refused": b"PUT /files/a/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n",
     "chunks": b"POST /tasks/t/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n",
 }
 

@@ -2,12 +2,14 @@
 
 from jobrunner.api.native import (  # noqa: F401 - each registers its routes
     api_keys,
+    artifacts,
     audit,
     blacklist,
     bulk,
     deliveries,
     events,
     executions,
+    files,
     jobs,
     live,
     nodes,

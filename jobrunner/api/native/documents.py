@@ -10,6 +10,7 @@ from typing import Any, NotRequired
 
 from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
+from jobrunner.api.native.file_documents import OutputSummary
 from jobrunner.api.openapi.forms import closed
 from jobrunner.domain.arrays import ArrayState
 from jobrunner.domain.container_options import ContainerOptions
@@ -258,6 +259,9 @@ class ExecutionDocument(Run):
     retriedFrom: str | None
     dueAt: str | None
     stopRequestedAt: str | None
+    outputs: OutputSummary | None
+    result: Any
+    resultError: str | None
 
 
 @closed

@@ -13,6 +13,7 @@ from jobrunner.domain.arrays import Array
 from jobrunner.domain.bulk import BulkDependency, BulkJob, BulkJobs
 from jobrunner.domain.container_options import ContainerOptions, Ulimit, VolumeMount
 from jobrunner.domain.dependencies import Dependency
+from jobrunner.domain.files import Input, Output
 from jobrunner.domain.hooks import Notify, Webhook, Webhooks
 from jobrunner.domain.misfire import Misfire
 from jobrunner.domain.placement import Concurrency, Placement
@@ -40,6 +41,8 @@ _PARTS: dict[tuple[str, int], type[Specification]] = {
     ("after", 3): Dependency,
     ("array", 2): Array,
     ("parameters", 3): Parameter,
+    ("inputs", 3): Input,
+    ("outputs", 3): Output,
 }
 Specified = TypeVar("Specified", bound=Specification)
 _PARTS_OF_CONTAINER: dict[str, type[Specification]] = {"ulimits": Ulimit, "volumes": VolumeMount}
@@ -47,6 +50,7 @@ _KEY_MARK = "[key]"  # pydantic's sign that the key of a dict is at fault, not i
 
 _REASONS = {
     "missing": "is required",
+    "bool_type": "must be true or false",
     "string_type": "must be a string",
     "dict_type": "must be an object",
     "model_type": "must be an object",

@@ -50,3 +50,10 @@ FRAME_FORMAT = QueryParameter("format", "Of the frames.", {"type": "string", "en
 EVENT_FORMAT = QueryParameter("format", "json: as a page.", {"type": "string", "enum": ["", "json", "sse"]})
 JOB = QueryParameter("job", "Only those of this job.")
 EXECUTION = QueryParameter("execution", "Only those of this execution.")
+AFTER_FILE = QueryParameter(
+    "after", "The id of a file: those that were uploaded before it.", {"type": "string", "format": "uuid"}
+)
+FILE_NAME = QueryParameter("name", "What to call it when it is downloaded.", {"type": "string", "maxLength": 255})
+SHA256 = QueryParameter(
+    "sha256", "What the file must come to, in hexadecimal.", {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+)

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from jobrunner.api.native.times import iso
+from jobrunner.api.native.translate_files import results
 from jobrunner.api.native.translate_hooks import notify_document, webhooks_document
 from jobrunner.api.native.translate_usage import usage_document
 from jobrunner.api.native.urls import Urls, with_query
@@ -225,6 +226,7 @@ def _execution(execution: Execution, tail: OutputTail, urls: Urls) -> Document:
         "usage": usage_document(execution.usage),
         **_output(execution, tail),
         "waitsFor": list(execution.waits_for),
+        **results(execution, urls),
         "retriedFrom": execution.retried_from,
         "retriedBy": execution.retried_by,
         "tickAt": iso(execution.tick_at),

@@ -29,6 +29,15 @@ class Urls:
         """The URL of an execution."""
         return f"{self.job(task_id, job_id)}/executions/{execution_id}"
 
+    def file(self, file_id: str) -> str:
+        """The URL of an uploaded file."""
+        return f"{self.files}/{file_id}"
+
+    @property
+    def files(self) -> str:
+        """The URL of the list of uploaded files."""
+        return f"{self.base}/files"
+
     @property
     def tasks(self) -> str:
         """The URL of the list of tasks."""

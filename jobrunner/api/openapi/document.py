@@ -91,7 +91,8 @@ class _Schemas:
         wanted: list[tuple[Any, Any]] = [(ErrorDocument, "serialization")]
         documents = [shape for shape in answered if shape is not NO_BODY and not isinstance(shape, MediaType)]
         wanted += [(shape, "serialization") for shape in documents]
-        wanted += [(operation.body, "validation") for operation in operations if operation.body is not None]
+        bodies = [operation.body for operation in operations if operation.body is not None]
+        wanted += [(body, "validation") for body in bodies if not isinstance(body, MediaType)]
         adapters = [(shape, mode, TypeAdapter(shape)) for shape, mode in dict.fromkeys(wanted)]
         self._schemas, rest = TypeAdapter.json_schemas(adapters, by_alias=True, ref_template=REFERENCE)
         self.definitions: dict[str, Any] = rest.get("$defs", {})
@@ -142,6 +143,8 @@ def _headers(operation: Operation) -> list[dict[str, Any]]:
 def _body(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     if operation.body is None:
         return {}
+    if isinstance(operation.body, MediaType):
+        return {"requestBody": {"required": True, "content": {operation.body.name: {"schema": {"type": "string"}}}}}
     schema = schemas.of(operation.body, "validation")
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 

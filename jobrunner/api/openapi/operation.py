@@ -22,6 +22,7 @@ class MediaType:
 
 TEXT = MediaType("text/plain; charset=utf-8")
 HTML = MediaType("text/html; charset=utf-8")
+OCTETS = MediaType("application/octet-stream")
 EVENT_STREAM = MediaType("text/event-stream; charset=utf-8")
 
 NO_BODY = None
@@ -54,7 +55,7 @@ class Operation:
 
     answer: Shape
     status: int = 200
-    body: type[BaseModel] | None = None
+    body: type[BaseModel] | MediaType | None = None
     query: tuple[QueryParameter, ...] = ()
     headers: tuple[HeaderParameter, ...] = ()
     also: Mapping[int, Shape] = field(default_factory=dict)

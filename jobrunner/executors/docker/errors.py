@@ -86,6 +86,11 @@ def is_engine_trouble(error: APIError) -> bool:
     return error.status_code == 503 or any(marker in words for marker in ENGINE_TROUBLE)
 
 
+def is_no_container(error: APIError) -> bool:
+    """Whether there is no such container, as against no such path in it."""
+    return error.status_code == 404 and "no such container" in str(error.explanation).lower()
+
+
 def create_error(error: APIError, image: str) -> ContainerError:
     """Why a container was not created."""
     if isinstance(error, NoSuchImage):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import requests
@@ -13,11 +13,12 @@ from urllib3.exceptions import ReadTimeoutError
 
 from jobrunner.domain.engine_circuit import Circuit
 from jobrunner.domain.executions import Execution
+from jobrunner.domain.file_ports import FileToPut, PathEntry
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.ports import Container, ContainerStatus, Machine, OutputReader
 from jobrunner.domain.usage import ResourceUsage
 from jobrunner.errors import ContainerVanished, EngineUnavailable
-from jobrunner.executors.docker import output, usage
+from jobrunner.executors.docker import archive, output, usage
 from jobrunner.executors.docker.client import CONNECT_SECONDS, EngineClient, open_stream
 from jobrunner.executors.docker.containers import (
     FARM_LABEL,
@@ -102,6 +103,17 @@ class DockerExecutor:
             path = f"/containers/{container.id}/logs?stdout=1&stderr=1&follow=1&timestamps=1"
             return output.replayed(api, open_stream(api, "GET", path))
 
+    def put_files(self, container: Container, files: Iterable[FileToPut]) -> None:
+        """Put files into a container that has not been started; see jobrunner.executors.docker.archive."""
+        with self._existing(container) as api:
+            archive.put(api, container.id, files)
+
+    @contextmanager
+    def read_path(self, container: Container, path: str) -> Iterator[Iterator[PathEntry]]:
+        """What a container that does not run has at and below a path; see jobrunner.executors.docker.archive."""
+        with self._existing(container) as api, archive.entries(api, container.id, path) as found:
+            yield found
+
     def start(self, container: Container) -> None:
         """Start it; nothing if it runs already."""
         with self._client.guard() as api:
@@ -148,13 +160,13 @@ class DockerExecutor:
         return usage.sample(self._client, containers)
 
     def containers(self) -> list[Container]:
-        """All containers of this farm on this Engine. `started_at` is there only where they have exited."""
+        """All containers of this farm on this Engine, as its list has them: without times and exit codes.
+
+        To ask for these would be to wait for whoever reads files from one of them: the Engine locks it meanwhile.
+        """
         of_this_farm = {"label": f"{FARM_LABEL}={self._farm_id}"}
         with self._client.guard() as api:
-            listed = [from_listing(item) for item in api.containers(all=True, filters=of_this_farm)]
-        # The list does not say how they ended; only few that have ended are there at any time.
-        complete = [self.find(c.execution_id) if c.status is ContainerStatus.EXITED else c for c in listed]
-        return [container for container in complete if container]
+            return [from_listing(item) for item in api.containers(all=True, filters=of_this_farm)]
 
     def machine(self) -> Machine:
         """What the Engine's machine has."""
