@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -58,7 +59,7 @@ def prune(settings: Settings, dry_run: bool, older_than: timedelta | None, outpu
 
 
 def _prune(farm: Farm, removal: Removal, older_than: timedelta | None, output_only: bool) -> None:
-    duty = Prune(removal)
+    duty = Prune(removal, most_batches=sys.maxsize)
     if older_than is None:
         duty.look(farm)
     elif output_only:

@@ -18,37 +18,42 @@ from jobrunner.engine.farm import Farm
 from jobrunner.engine.removal import Removal
 
 BATCH = 100
+MOST_BATCHES = 20  # of one look at what the farm's ages are for: meanwhile nobody looks at what jobs want
 PAUSE_SECONDS = 0.05  # between two batches: the database has other things to do
 
 
 class Sweep:
     """Goes through all that has ended, the oldest first, a batch at a time; from the oldest one again once a day."""
 
-    def __init__(self, look: Callable[[Farm, EndedExecution], None]) -> None:
-        self._look = look
+    def __init__(self, look: Callable[[Farm, EndedExecution], None], most_batches: int) -> None:
+        self._look, self._most_batches = look, most_batches
         self._began_at: datetime | None = None
         self._seen: EndedExecution | None = None
 
     def up_to(self, farm: Farm, least_age: timedelta) -> None:
-        """Look at everything that ended so long ago and was not looked at in this sweep."""
+        """Look at what ended so long ago and was not looked at in this sweep; the next call goes on after that."""
         now = farm.clock.now()
         if self._began_at is None or now - self._began_at >= LOOK_AGAIN_AFTER:
             self._began_at, self._seen = now, None
-        while batch := farm.store.executions.ended(now - least_age, self._seen, BATCH):
+        for _ in range(self._most_batches):
+            batch = farm.store.executions.ended(now - least_age, self._seen, BATCH)
             for ended in batch:
                 if farm.stopping.is_set():
                     return
                 self._seen = ended  # also if the look fails: it must not keep from the others for ever
                 self._look(farm, ended)
+            if len(batch) < BATCH:
+                return
             farm.stopping.wait(PAUSE_SECONDS)
 
 
 class Prune:
     """The duty, with how far it has got."""
 
-    def __init__(self, removal: Removal | None = None) -> None:
+    def __init__(self, removal: Removal | None = None, most_batches: int = MOST_BATCHES) -> None:
         self._removal = removal or Removal()
-        self._outputs, self._executions = Sweep(self._prune_output), Sweep(self._prune_execution)
+        self._outputs = Sweep(self._prune_output, most_batches)
+        self._executions = Sweep(self._prune_execution, most_batches)
 
     def look(self, farm: Farm) -> None:
         """What jobs want first, then what the farm does."""

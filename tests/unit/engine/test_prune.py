@@ -145,6 +145,18 @@ def test_what_becomes_old_enough_goes_without_going_through_all_again(world: Wor
         assert left(world, [*old, *young]) == there
 
 
+def test_a_long_history_does_not_keep_the_janitor_from_what_jobs_want(world: World) -> None:
+    """One look goes through a bounded part of it; the next ones go on from there."""
+    old = runs(world, 6)
+    world.clock.move(2 * DAY)
+    janitor, farm = Prune(most_batches=2), world.farm(**FOR_EVER | {"execution_retention_days": 1})
+    janitor.look(farm)
+    assert left(world, old) == [4, 5]
+    wished = runs(world, 2, retention=Retention(keep_last=1))
+    janitor.look(farm)
+    assert (left(world, old), left(world, wished)) == ([5], [1])
+
+
 def test_output_goes_earlier_than_its_execution_which_says_so(world: World) -> None:
     executions = runs(world, 2, **HOOK)
     world.clock.move(2 * DAY)
