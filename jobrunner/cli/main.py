@@ -21,6 +21,7 @@ COMMANDS = {
     "api": ("jobrunner.cli.api:api", "Run the REST API."),
     "worker": ("jobrunner.cli.nodes:worker", "Run the worker of this machine, or list the farm's workers."),
     "scheduler": ("jobrunner.cli.scheduler:scheduler", "Run the scheduler and the janitors."),
+    "prune": ("jobrunner.cli.prune:prune", "Delete what was kept for long enough, or show how much that is."),
     "backup": ("jobrunner.cli.backup:backup", "Copy the farm's database to a file."),
     "restore": ("jobrunner.cli.backup:restore", "Put such a copy back."),
 }

@@ -124,7 +124,7 @@ class Execution:
 
     @property
     def envs(self) -> Mapping[str, str]:
-        """The environment variables of its container: its job's, where to write the result, and those of its place in an array."""
+        """The variables of its container: its job's, where to write the result, and those of its place in an array."""
         if self.spec.array is None or self.array_index is None:
             return self.spec.container_envs
         return {**self.spec.container_envs, **self.spec.array.envs(self.array_index)}

@@ -27,6 +27,8 @@ class Change(StrEnum):
     CREATED = "created"  # a job
     REPLACED = "replaced"
     STOPPED = "stopped"  # a job, or the worker of a node, on purpose
+    PAUSED = "paused"  # the schedule of a job
+    RESUMED = "resumed"
     APPEARED = "appeared"  # a node
     SILENT = "silent"
     BACK = "back"

@@ -276,8 +276,8 @@ class ExecutionStore(Protocol):
     def ended(self, before: datetime, after: EndedExecution | None, limit: int) -> list[EndedExecution]:
         """Executions that ended before an instant, in the order in which they did, those after `after`."""
 
-    def to_prune(self, now: datetime, limit: int) -> list[Execution]:
-        """Executions whose `prune_at` has come, the earliest first."""
+    def to_prune(self, now: datetime) -> Iterator[Execution]:
+        """Executions whose `prune_at` has come, the earliest first, read in batches; they may change meanwhile."""
 
     def ended_of_job(self, job_id: str, but_last: int, limit: int) -> list[Execution]:
         """The ended executions of a job but the `but_last` newest ones, the newest first."""

@@ -45,8 +45,8 @@ def submit(
     The execution is written last and durably: whoever gets an answer has an execution that will reach its end.
     `token`: of a request that may come again (`engine.repeat`); what it has made before is found, and completed.
     Raises InvalidRequest (it wants e-mail, and the farm has no mail server; a container that the farm does not allow;
-    an input that is no uploaded file), Conflict (the job id is taken, or no node can ever run it), NotFound, Forbidden, TooManyRequests (the
-    caller's key does not allow it), StoreUnavailable, QueueUnavailable (nothing is stored then).
+    an input that is no uploaded file), Conflict (the job id is taken, or no node can ever run it), NotFound, Forbidden,
+    TooManyRequests (the caller's key does not allow it), StoreUnavailable, QueueUnavailable (nothing is stored then).
     """
     job_id = job_id or (job_id_of(token) if token else new_id())
     if token is not None and (made := _made_before(farm, job_id, token)):

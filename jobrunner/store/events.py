@@ -36,15 +36,29 @@ _HEARD = [
     {"ns.coll": "jobs", "operationType": "insert"},
     {"ns.coll": "jobs", "operationType": "update", f"{_UPDATED}revision": {"$exists": True}},
     {"ns.coll": "jobs", "operationType": "update", f"{_UPDATED}stopped_at": {"$exists": True}},
+    {"ns.coll": "jobs", "operationType": "update", f"{_UPDATED}paused_at": {"$exists": True}},
+    {"ns.coll": "jobs", "operationType": "update", "updateDescription.removedFields": "paused_at"},
     {"ns.coll": "node_presence", "operationType": {"$in": ["insert", "update"]}},
 ]
 # All that is needed of a change: a document can be large, and has secrets.
-_OF_CHANGE = ("operationType", "ns.coll", "documentKey", *(f"{_UPDATED}{name}" for name in ("state", "revision")))
+_OF_CHANGE = ("operationType", "ns.coll", "documentKey", "updateDescription.removedFields")
+_OF_UPDATE = ("state", "revision", "stopped_at", "paused_at")
 _OF_DOCUMENT = ("task_id", "job_id", "state", "node", "attempt", "cause", "times", "created_at", "modified_at", "at")
 _PIPELINE = [
     {"$match": {"$or": _HEARD}},
-    {"$project": dict.fromkeys((*_OF_CHANGE, *(f"fullDocument.{name}" for name in _OF_DOCUMENT)), 1)},
+    {
+        "$project": dict.fromkeys(_OF_CHANGE, 1)
+        | {f"{_UPDATED}{name}": 1 for name in _OF_UPDATE}
+        | {f"fullDocument.{name}": 1 for name in _OF_DOCUMENT}
+    },
 ]
+# What a field that is written says; the first that holds: a job that is replaced is not paused any more, either.
+_OF_JOBS = {
+    "revision": Change.REPLACED,
+    "stopped_at": Change.STOPPED,
+    "paused_at": Change.PAUSED,
+    "no longer paused_at": Change.RESUMED,
+}
 _OF_NODES = {NodeState.UP: Change.BACK, NodeState.SILENT: Change.SILENT, NodeState.STOPPED: Change.STOPPED}
 
 
@@ -134,9 +148,10 @@ def _of_execution(change: Mapping[str, Any], document: Mapping[str, Any]) -> dic
 
 def _of_job(change: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
     is_new = change["operationType"] == "insert"
-    is_replaced = "revision" in change.get("updateDescription", {}).get("updatedFields", {})
+    updated = change.get("updateDescription", {}).get("updatedFields", {})
+    changes = (name for name in _OF_JOBS if name in updated)
     return {
-        "change": Change.CREATED if is_new else Change.REPLACED if is_replaced else Change.STOPPED,
+        "change": Change.CREATED if is_new else _OF_JOBS[next(changes, "no longer paused_at")],
         "at": document.get("created_at" if is_new else "modified_at", _UNKNOWN),
         "task_id": document.get("task_id"),
         "job_id": change["documentKey"]["_id"],

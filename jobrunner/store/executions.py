@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from dataclasses import fields as fields_of
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ from jobrunner.store.tasks import SOON_ENOUGH
 from jobrunner.store.visibility import of_visible_tasks
 
 DUPLICATE_KEY = 11000
+BATCH = 100  # documents that are read at a time where all are wanted
 MOST_MERGED = 20  # tasks: with ten states each, MongoDB merges two hundred ranges of an index in order, and no more
 
 _OWN_FIELDS = (
@@ -206,9 +207,12 @@ class MongoExecutions:
         with translating_errors():
             return [EndedExecution(*values) for values in found.scalar(*_OF_ENDED)]
 
-    def to_prune(self, now: datetime, limit: int) -> list[Execution]:
-        """Executions whose `prune_at` has come, the earliest first."""
-        return listed(ExecutionDocument.objects(prune_at__lte=now).order_by("prune_at"), limit)
+    def to_prune(self, now: datetime) -> Iterator[Execution]:
+        """Executions whose `prune_at` has come, the earliest first, read in batches; they may change meanwhile."""
+        found = ExecutionDocument.objects(prune_at__lte=now).order_by("prune_at")
+        with translating_errors():
+            for document in found.batch_size(BATCH).no_cache():
+                yield _execution(document)
 
     def ended_of_job(self, job_id: str, but_last: int, limit: int) -> list[Execution]:
         """The ended executions of a job but the `but_last` newest ones, the newest first."""

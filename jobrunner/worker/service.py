@@ -76,17 +76,22 @@ class NodeService:
     def run(self) -> None:
         """Take over what a predecessor left, then work until a signal ends it. Raises Conflict, ServiceUnavailable."""
         self._presence.check_name()
+        self._worker.heed_signals()  # before the farm is told of this worker: it must be able to tell of its end, too
         self._presence.beat()
+        try:
+            self._work()
+        finally:
+            self._sign_off()
+
+    def _work(self) -> None:
         self._mark_alive()
         read_drain(self._node)
         self._take_over()
         serve(self._node)
-        duties = self._duties()
-        for duty in duties:
+        for duty in self._duties():
             duty.start()
         log.info("worker_ready", node=self._node.name, slots=self._wiring.settings.slots)
         self._worker.work(logging_level="WARNING")
-        self._sign_off()
 
     def _take_over(self) -> None:
         open_plain_lane(self._redis, self._wiring.farm_id)

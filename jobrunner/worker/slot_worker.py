@@ -139,6 +139,10 @@ class SlotWorker(SimpleWorker):
             self._drain = False
         self._wakes.put(None)
 
+    def heed_signals(self) -> None:
+        """Have SIGINT and SIGTERM end `work()`, also before it was called: then it ends as soon as it is."""
+        self._install_signal_handlers()
+
     def _install_signal_handlers(self) -> None:
         signal.signal(signal.SIGINT, self.request_stop)
         signal.signal(signal.SIGTERM, self.request_stop)

@@ -55,10 +55,10 @@ def test_what_has_ended_is_gone_through_by_its_end_also_where_ends_are_the_same(
 def test_what_is_to_be_pruned_comes_by_its_time(store: Store) -> None:
     second, first, later = (stored(store, prune_at=NOW + timedelta(minutes=minutes)) for minutes in (2, 1, 3))
     stored(store)
-    assert [e.id for e in store.executions.to_prune(NOW + timedelta(minutes=2), 9)] == [first.id, second.id]
-    assert [e.id for e in store.executions.to_prune(NOW + timedelta(minutes=9), 1)] == [first.id]
+    assert [e.id for e in store.executions.to_prune(NOW + timedelta(minutes=2))] == [first.id, second.id]
+    assert next(store.executions.to_prune(NOW + timedelta(minutes=9))).id == first.id
     store.executions.compare_and_set(first.id, states=TERMINAL, claim=None, changes={"prune_at": None})
-    assert [e.id for e in store.executions.to_prune(NOW + timedelta(minutes=9), 9)] == [second.id, later.id]
+    assert [e.id for e in store.executions.to_prune(NOW + timedelta(minutes=9))] == [second.id, later.id]
     found = store.executions.get(first.id)
     assert found is not None and found.prune_at is None
 
@@ -130,7 +130,7 @@ LATER = NOW + timedelta(days=1)
 QUERIES: dict[str, Callable[[Store, Execution], Any]] = {
     "ended": lambda store, some: store.executions.ended(LATER, None, 5),
     "ended after": lambda store, some: store.executions.ended(LATER, as_ended(some), 5),
-    "to_prune": lambda store, some: store.executions.to_prune(LATER, 5),
+    "to_prune": lambda store, some: list(store.executions.to_prune(LATER)),
     "ended_of_job": lambda store, some: store.executions.ended_of_job(some.job_id, 1, 5),
     "was_followed": lambda store, some: [store.executions.was_followed(some)],
 }

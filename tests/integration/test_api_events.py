@@ -106,6 +106,20 @@ def test_a_job_that_is_replaced_and_stopped_is_told_and_one_that_only_counts_is_
     assert told == ["replaced", "stopped"]
 
 
+def test_a_pause_and_a_resumption_are_told_once_each(api: ApiFarm) -> None:
+    posted = api.post("t", cron="@yearly")
+    with listening(api, f"job={posted['jobId']}") as listener:
+        for verb in ("pause", "pause", "resume", "resume", "pause"):
+            assert api.client.post(f"{posted['jobUrl']}/{verb}/").status_code == 200
+        api.client.put(posted["jobUrl"], data='{"image": "new", "cron": "@yearly"}')
+        api.client.post(posted["jobUrl"] + "/stop/")
+        told: list[str] = []
+        while "stopped" not in told:
+            event = listener.next()
+            told += [event["change"]] if event["type"] == "job" else []
+    assert told == ["paused", "resumed", "paused", "replaced", "stopped"]  # what is replaced is paused no more
+
+
 def test_nodes_appear_fall_silent_come_back_and_stop(api: ApiFarm) -> None:
     now = api.farm.clock.now()
     silent = now - timedelta(hours=1)

@@ -15,6 +15,7 @@ from openapi_spec_validator import validate
 
 from jobrunner.api.app import create_app
 from jobrunner.api.openapi.operation import operation_of
+from jobrunner.api.rights import right_of
 from tests.support.api_farm import ApiFarm, api_farm
 from tests.support.farm import Farm
 from tests.support.farm_leftovers import drop, farm_id_of
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.services
 
 REPOSITORY = Path(__file__).parents[2]
 ENDLESS = ("show_events", "follow_by_events", "follow_job_by_events")  # they go on until something is over
+REVOKING = ("revoke_api_key", "revoke_api_key_by_post")  # it would find the id of its own key
 NOT_DESCRIBED = {"openapi.show_openapi", "openapi.show_page"}  # the description itself
 
 
@@ -59,6 +61,19 @@ def test_every_route_is_in_the_document_once(document: dict[str, Any]) -> None:
     assert "/tasks/{task_id}/jobs/{job_id}/" in document["paths"]
 
 
+def test_every_operation_asks_for_the_role_that_the_table_of_rights_has(api: ApiFarm, document: dict[str, Any]) -> None:
+    ways = document["components"]["securitySchemes"]
+    assert {(way["type"], way.get("scheme", way.get("name"))) for way in ways.values()} == {
+        *(("http", "basic"), ("http", "bearer"), ("apiKey", "api-key"))
+    }
+    endpoints = {rule.endpoint.rpartition(".")[2]: rule.endpoint for rule in create_app(api.farm).url_map.iter_rules()}
+    for operation in (operation for methods in document["paths"].values() for operation in methods.values()):
+        role = right_of(endpoints[operation["operationId"]]).role
+        asked = {way: roles for requirement in operation["security"] for way, roles in requirement.items()}
+        assert asked == ({key: [role] for key in ways} if role else {})
+        assert ("401" in operation["responses"]) == (role is not None)
+
+
 def test_the_page_shows_every_route_and_runs_no_script(api: ApiFarm, document: dict[str, Any]) -> None:
     page = api.client.get("/docs/")
     assert page.content_type == "text/html; charset=utf-8"
@@ -77,6 +92,8 @@ def served(mongodb_url: str, redis_url: str, tmp_path: Path) -> Iterator[Farm]:
         farm.start_api()
         farm.post_job("echo", "hi", envs={"A": "b"})
         farm.post_job("echo", "later", startIn="1h")
+        made = farm.http.post(f"{farm.url}/api-keys/", json={"name": "fuzzer", "role": "admin"}, timeout=10)
+        farm.http.headers["Authorization"] = f"Bearer {made.json()['key']}"
         yield farm
     finally:
         farm.end_all()
@@ -90,8 +107,9 @@ def test_an_outside_fuzzer_finds_no_500_and_no_answer_that_is_not_documented(ser
         *(str(Path(sys.executable).with_name("schemathesis")), "--config-file", "conf/schemathesis.toml"),
         *("run", f"{served.url}/openapi.json", "--checks", "all", "--max-examples", "5", "--seed", "1"),
         *("--request-timeout", "20", "--continue-on-failure", "--no-color"),
-        *("--exclude-operation-id", "create_api_key"),  # the first key would close the API to the rest of the run
-        *(argument for name in ENDLESS for argument in ("--exclude-operation-id", name)),
+        # Its checks of keys are made with one that is good: requests without it, and with another, must be refused.
+        *("--header", f"Authorization: {served.http.headers['Authorization']!s}"),
+        *(argument for name in (*ENDLESS, *REVOKING) for argument in ("--exclude-operation-id", name)),
     ]
     environment = {
         **os.environ,
@@ -103,3 +121,4 @@ def test_an_outside_fuzzer_finds_no_500_and_no_answer_that_is_not_documented(ser
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert "Traceback" not in served.log("api")
+    assert served.http.get(f"{served.url}/tasks/", timeout=10).status_code == 200  # its key was good to the end

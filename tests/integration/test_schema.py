@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from mongoengine.connection import get_db
 
-from jobrunner.errors import SettingsError
+from jobrunner.errors import SettingsError, StoreUnavailable
 from jobrunner.settings import Settings
 from jobrunner.store import connection, schema
-from jobrunner.store.documents import SCHEMA_VERSION
+from jobrunner.store.documents import ALL_DOCUMENTS, SCHEMA_VERSION
 from jobrunner.store.farm import farm_document, farm_id
 from jobrunner.wiring import mongo_store
 
@@ -66,3 +67,31 @@ def test_a_database_of_a_later_version_is_refused_in_words_and_left_alone() -> N
     with pytest.raises(SettingsError, match=f"schema version {SCHEMA_VERSION + 1}"):
         schema.bring_up_to_date()
     assert farm_document().schema_version == SCHEMA_VERSION + 1
+
+
+def test_every_index_is_made_once_with_all_that_it_is_declared_with() -> None:
+    for _ in range(2):
+        connection.ensure_indexes()
+    for document in ALL_DOCUMENTS:
+        name, specs = document._get_collection_name(), document._meta["index_specs"]
+        found = get_db()[name].index_information() if specs else {}
+        made = [_known(index) for index in found.values() if index["key"] != [("_id", 1)]]
+        assert sorted(made, key=str) == sorted(map(_known, specs), key=str)
+
+
+def _known(index: Mapping[str, Any]) -> dict[str, Any]:
+    """A definition, as mongoengine or as MongoDB has it."""
+    options = ("partialFilterExpression", "sparse", "expireAfterSeconds", "unique")
+    keys = [tuple(key) for key in index.get("fields") or index["key"]]
+    return {"keys": keys} | {name: index[name] for name in options if index.get(name, False) is not False}
+
+
+@pytest.mark.parametrize("added", [{}, {"sparse": True}])
+def test_indexes_of_earlier_versions_are_kept_or_refused_as_mongodb_does(added: dict[str, bool]) -> None:
+    """One that is as it is to be is kept; one of the same name that is different ends the start."""
+    get_db()["tasks"].create_index([("created_at", 1), ("_id", 1)], **added)
+    if not added:
+        connection.ensure_indexes()
+    else:
+        with pytest.raises(StoreUnavailable):
+            connection.ensure_indexes()

@@ -54,7 +54,6 @@ _REASONS = {
     "string_type": "must be a string",
     "dict_type": "must be an object",
     "model_type": "must be an object",
-    "bool_type": "must be true or false",
     "tuple_type": "must be a list",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",

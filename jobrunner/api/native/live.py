@@ -94,4 +94,4 @@ def _events(execution: Execution, *, is_of_job: bool) -> Response:
     start, streams = live_query.start(current_farm(), execution), live_query.streams()
     if start.is_end and execution.state.is_terminal:
         return Response(status=204)  # to an EventSource: all is said, do not come back
-    return followed_body(EventTalk(execution, start, streams, is_of_job, takes_chunks()), "text/event-stream")
+    return followed_body(EventTalk(execution, start, streams, is_of_job, takes_chunks()), EVENT_STREAM.name)

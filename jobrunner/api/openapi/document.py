@@ -17,6 +17,7 @@ from werkzeug.routing.converters import AnyConverter
 from jobrunner import __version__
 from jobrunner.api.openapi.faults import ErrorDocument
 from jobrunner.api.openapi.operation import NO_BODY, MediaType, Operation, operation_of
+from jobrunner.api.openapi.security import SECURITY_SCHEMES, refusals_of_guard, security_of
 from jobrunner.domain.identifiers import TASK_ID_LENGTH
 
 UUID_SCHEMA = {"type": "string", "format": "uuid"}
@@ -42,6 +43,7 @@ def openapi_document(app: Flask, server_url: str) -> dict[str, Any]:
         paths.setdefault(_path(rule), {})[method.lower()] = {
             "operationId": f"{rule.endpoint.rpartition('.')[2]}",
             **_words(view),
+            "security": security_of(rule.endpoint),
             "parameters": [*_path_parameters(rule), *_query_parameters(operation), *_headers(operation)],
             **_body(operation, schemas),
             "responses": _responses(method, rule, operation, schemas),
@@ -51,13 +53,15 @@ def openapi_document(app: Flask, server_url: str) -> dict[str, Any]:
         "info": {"title": "jobrunner", "version": __version__, "description": _DESCRIPTION},
         "servers": [{"url": server_url}],
         "paths": paths,
-        "components": {"schemas": schemas.definitions},
+        "components": {"schemas": schemas.definitions, "securitySchemes": SECURITY_SCHEMES},
     }
 
 
 _DESCRIPTION = (
     "Runs containers on your own machines. Every path also answers without the slash at its end, and with `/job/` in "
-    "the place of `/jobs/`. Times are ISO 8601 in UTC without a zone, but for those of tasks, which are UNIX seconds."
+    "the place of `/jobs/`. Times are ISO 8601 in UTC without a zone, but for those of tasks, which are UNIX seconds. "
+    "An operation asks for an API key of the role that its `security` names (`admin` includes `submit`, and that "
+    "`read`), in one of three ways; a farm that has no key yet asks for none."
 )
 
 
@@ -152,7 +156,7 @@ def _body(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
 def _responses(method: str, rule: Rule, operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     shapes = {operation.status: operation.answer, **operation.also}
     given = {str(status): _response(status, shape, schemas) for status, shape in shapes.items()}
-    refusals = {400, 401, 403, 405, 429, 503, *operation.refuses}
+    refusals = {400, 405, 503, *refusals_of_guard(rule.endpoint), *operation.refuses}
     if "<" in rule.rule or any(parameter.name == "page" for parameter in operation.query):
         refusals.add(404)
     if method in _WRITES:

@@ -17,6 +17,7 @@ from jobrunner.engine.fire import fire
 from jobrunner.engine.forget import may_be_forgotten
 from jobrunner.engine.janitors import prune as prune_module
 from jobrunner.engine.janitors.prune import Prune
+from jobrunner.engine.removal import Rehearsal
 from jobrunner.engine.rerun import rerun
 from jobrunner.engine.run import run_execution
 from jobrunner.errors import ServiceUnavailable
@@ -144,6 +145,18 @@ def test_what_becomes_old_enough_goes_without_going_through_all_again(world: Wor
         assert left(world, [*old, *young]) == there
 
 
+def test_a_long_history_does_not_keep_the_janitor_from_what_jobs_want(world: World) -> None:
+    """One look goes through a bounded part of it; the next ones go on from there."""
+    old = runs(world, 6)
+    world.clock.move(2 * DAY)
+    janitor, farm = Prune(most_batches=2), world.farm(**FOR_EVER | {"execution_retention_days": 1})
+    janitor.look(farm)
+    assert left(world, old) == [4, 5]
+    wished = runs(world, 2, retention=Retention(keep_last=1))
+    janitor.look(farm)
+    assert (left(world, old), left(world, wished)) == ([5], [1])
+
+
 def test_output_goes_earlier_than_its_execution_which_says_so(world: World) -> None:
     executions = runs(world, 2, **HOOK)
     world.clock.move(2 * DAY)
@@ -262,6 +275,48 @@ def test_what_its_job_wants_gone_and_has_to_stay_is_looked_at_again_a_day_later(
     world.clock.move(DAY)
     prune(world)
     assert left(world, [execution]) == []
+
+
+def test_what_has_to_stay_does_not_keep_from_what_lies_behind_it(world: World) -> None:
+    """More of the newest ones than are looked at together owe something."""
+    executions = runs(world, 6, retention=Retention(keep_last=1))
+    for owing in executions[2:5]:
+        world.store.executions.compare_and_set(owing.id, states=[State.DONE], claim=None, changes={"owes_retry": True})
+    prune(world)
+    assert left(world, executions)[-1] == 5
+    for owing in executions[2:5]:
+        world.store.executions.compare_and_set(owing.id, states=[State.DONE], claim=None, changes={"owes_retry": False})
+    world.clock.move(DAY)
+    prune(world)
+    assert left(world, executions) == [5]
+
+
+# --------------------------------------------------------------------------------------------------- rehearsals
+
+
+@pytest.mark.parametrize(
+    ("retention", "settings"),
+    [
+        (Retention(), {"execution_retention_days": 1, "output_retention_days": 0.5}),
+        (Retention(), {"output_retention_days": 1}),
+        (Retention(keep_last=2), {}),
+        (Retention(keep_last=2, keep_output_seconds=60), {"execution_retention_days": 1, "output_retention_days": 1}),
+        (Retention(keep_seconds=60, keep_output_seconds=30), {"execution_retention_days": 1}),
+    ],
+)
+def test_a_rehearsal_announces_what_would_go_and_writes_nothing(
+    world: World, retention: Retention, settings: dict[str, float]
+) -> None:
+    executions = runs(world, 7, retention=retention)
+    world.clock.move(2 * DAY)
+    before = [list(document._get_collection().find()) for document in ALL_DOCUMENTS]
+    Prune(Rehearsal()).look(world.farm(**(FOR_EVER | settings)))
+    assert [list(document._get_collection().find()) for document in ALL_DOCUMENTS] == before
+    rehearsed = world.announced(Pruned)
+    prune(world, **settings)
+    done = world.announced(Pruned)[len(rehearsed) :]
+    assert set(rehearsed) == set(done) and len(rehearsed) == len(done) > 0
+    assert len(left(world, executions)) <= 7
 
 
 # ------------------------------------------------------------------------------------------------------ trouble
