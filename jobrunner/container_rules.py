@@ -6,6 +6,7 @@ The settings are read with it, and jobs are judged by it.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -113,7 +114,16 @@ def volumes_from_text(value: Any) -> Any:
         if name in volumes:
             raise ValueError(f"{name!r} is there twice")
         volumes[name] = folder
+    _check_places(volumes)
     return volumes
+
+
+def _check_places(volumes: Mapping[str, HostFolder]) -> None:
+    """A job could put a symbolic link in the place of a folder inside one that it may write; the Engine follows it."""
+    for name, folder in volumes.items():
+        for other, outer in volumes.items():
+            if not outer.read_only and PurePosixPath(outer.path) in PurePosixPath(folder.path).parents:
+                raise ValueError(f"{name!r} must not lie in {other!r}, which jobs may write")
 
 
 def _volume(text: str) -> tuple[str, HostFolder]:

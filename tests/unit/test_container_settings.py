@@ -29,6 +29,13 @@ def test_a_volume_that_is_not_like_that_is_refused(text: str) -> None:
         Settings(node_volumes=text)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("inner", ["sub=/srv/x/sub", "sub=/srv/x/a/b:ro"])
+def test_no_volume_lies_inside_one_that_a_job_may_write_since_it_could_put_a_link_there(inner: str) -> None:
+    with pytest.raises(ValidationError, match="'sub' must not lie in 'x', which jobs may write"):
+        Settings(node_volumes=f"{inner}, x=/srv/x")  # type: ignore[arg-type]
+    assert Settings(node_volumes=f"{inner}, x=/srv/x:ro, y=/srv/xy")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
