@@ -90,9 +90,15 @@ def end_of_job(farm: Farm, job_id: str) -> EndOfJob | None:
         return _end_of_array(farm, last, last.spec.array.size)
     while last is not None and last.retried_by:  # not by time: the clocks of two nodes differ
         last = farm.store.executions.get(last.retried_by)
-    if last is None or not last.state.is_terminal or last.owes_retry:
+    if last is None or not last.state.is_terminal or last.owes_retry or _was_defined_anew(farm, last):
         return None
     return EndOfJob(job_id, last.task_id, last.state)
+
+
+def _was_defined_anew(farm: Farm, last: Execution) -> bool:
+    """Then the end of what starts under the new definition counts."""
+    job = farm.store.jobs.get(last.job_id)
+    return job is not None and job.revision != last.revision
 
 
 def _end_of_array(farm: Farm, one: Execution, size: int) -> EndOfJob | None:

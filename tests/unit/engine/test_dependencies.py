@@ -221,3 +221,23 @@ def _try(action: Any, farm: Farm) -> None:
 def _janitors(world: World) -> None:
     make_owed_retries(world.farm())
     follow_up_owed(world.farm())
+
+
+def test_of_a_job_that_was_defined_anew_the_end_of_the_new_definition_counts(world: World) -> None:
+    first = world.submit(start_in="1h")
+    second = world.submit(after=after(first))
+    world.clock.move(1)
+    anew = resubmit(world.farm(), TASK, first.job_id, JobSpec(image=IMAGE, start_in="2h")).execution
+    assert (state_of(world, first), state_of(world, second)) == (State.STOPPED, State.SCHEDULED)
+    world.clock.move(2 * 3600 + 1)
+    fire(world.farm(), anew.id)
+    finish(world.farm(), anew, SUCCESS)
+    assert state_of(world, second) is State.ENQUEUED
+
+
+def test_a_tick_that_was_left_out_ends_no_waiting(world: World) -> None:
+    tick = world.submit(cron="0 * * * *")
+    second = world.submit(after=after(tick))
+    close(world.farm(), world.get(tick), Outcome(State.EXPIRED, Cause.MISFIRED))
+    follow_up_owed(world.farm())
+    assert state_of(world, second) is State.SCHEDULED
