@@ -9,6 +9,7 @@ import os
 import platform
 import signal
 from collections.abc import Callable
+from queue import SimpleQueue
 
 import structlog
 
@@ -55,13 +56,16 @@ class SchedulerService:
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT."""
+        # A handler that sets an Event for which its own thread waits may wait for that thread; a put() never does.
+        told_to_stop: SimpleQueue[int] = SimpleQueue()
         for signum in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, lambda *_: self._farm.stopping.set())
+            signal.signal(signum, lambda received, _frame: told_to_stop.put(received))
         duties = self._duties()
         for duty in duties:
             duty.start()
         log.info("scheduler_ready")
-        self._farm.stopping.wait()
+        told_to_stop.get()
+        self._farm.stopping.set()
         for duty in duties:
             duty.join(timeout=self._wiring.settings.handover_seconds)
         self._deliverer.wait_until_idle(self._wiring.settings.handover_seconds)
