@@ -9,6 +9,8 @@ import mongoengine
 import pymongo
 from mongoengine.connection import ConnectionFailure
 from pymongo import IndexModel, MongoClient
+from pymongo.collection import Collection
+from pymongo.errors import OperationFailure
 
 from jobrunner.errors import SettingsError
 from jobrunner.settings import Settings
@@ -17,6 +19,7 @@ from jobrunner.store.errors import translating_errors
 
 SOCKET_TIMEOUT_FACTOR = 5  # a slow answer is waited for longer than an absent server
 CHECK_SECONDS = 2.0
+CONFLICTS = (85, 86)  # MongoDB's IndexOptionsConflict, IndexKeySpecsConflict
 
 
 def connect(settings: Settings) -> MongoClient:
@@ -49,12 +52,28 @@ def disconnect() -> None:
 
 
 def ensure_indexes() -> None:
-    """Make the indexes that are missing, all of a collection in one command. Raises StoreUnavailable."""
+    """Make the indexes that are missing, all of a collection in one command.
+
+    Raises SettingsError where one is there that contradicts them, StoreUnavailable.
+    """
     with translating_errors():
         for document in ALL_DOCUMENTS:
             indexes = [IndexModel(**_as_pymongo_has_it(spec)) for spec in document._meta["index_specs"]]
             if indexes:
-                document._get_collection().create_indexes(indexes)
+                _make(document._get_collection(), indexes)
+
+
+def _make(collection: Collection[dict[str, Any]], indexes: list[IndexModel]) -> None:
+    try:
+        collection.create_indexes(indexes)
+    except OperationFailure as error:
+        if error.code not in CONFLICTS:
+            raise
+        conflict = (error.details or {}).get("errmsg", "")
+        raise SettingsError(
+            f"The collection {collection.name!r} has an index that this jobrunner would make otherwise. Where nothing "
+            f"else needs it, drop it: the next start makes it anew. MongoDB says: {conflict}"
+        ) from None
 
 
 def _as_pymongo_has_it(spec: Mapping[str, Any]) -> dict[str, Any]:
