@@ -10,9 +10,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 from werkzeug.test import TestResponse
 
 from jobrunner.api.native import events
+from jobrunner.api.native.list_documents import EventPageDocument
 from jobrunner.domain.executions import Node
 from jobrunner.domain.states import State
 from jobrunner.engine import event_hub
@@ -216,6 +218,21 @@ def test_events_can_be_polled_page_by_page(api: ApiFarm, monkeypatch: pytest.Mon
         url = page["nextUrl"]
     assert told == [f"t-{number}" for number in range(5)]
     assert api.client.get(url).json["items"] == []
+
+
+def test_a_page_of_events_of_every_kind_is_as_the_document_has_it(api: ApiFarm) -> None:
+    start = api.client.get("/events/?format=json").json
+    posted = api.post("t", cron="@yearly")
+    api.client.post(f"{posted['jobUrl']}/pause/")
+    api.client.post(f"{posted['jobUrl']}/stop/")
+    now = api.farm.clock.now()
+    api.farm.store.nodes.beat(Node("n1", "m", 1, 16, 2, now, now, "20.10", None))
+    note_presence(api.farm)
+    page = api.client.get(start["nextUrl"]).json
+    assert {event["type"] for event in page["items"]} == {"execution", "job", "node"}
+    TypeAdapter(EventPageDocument).validate_python(page)  # a closed form: an unknown key is a fault
+    content = api.client.get("/openapi.json").json["paths"]["/events/"]["get"]["responses"]["200"]["content"]
+    assert set(content) == {"text/event-stream; charset=utf-8", "application/json"}
 
 
 def test_no_more_listen_than_may(mongodb_url: str) -> None:

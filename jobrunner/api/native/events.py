@@ -10,6 +10,7 @@ from flask import Response, current_app, jsonify, request
 from jobrunner.api.context import current_farm
 from jobrunner.api.held_stream import event_stream
 from jobrunner.api.native import query
+from jobrunner.api.native.list_documents import EventPageDocument
 from jobrunner.api.native.parameters import AFTER, EVENT_FORMAT, EXECUTION, JOB, STATUS, TASK
 from jobrunner.api.native.routing import route
 from jobrunner.api.native.translate_events import event_page, sent_drop, sent_event, sent_place
@@ -35,7 +36,12 @@ def make_hub(farm: Farm) -> EventHub:
 
 
 @route("GET", "/events")
-@answers(EVENT_STREAM, query=(TASK, JOB, EXECUTION, STATUS, AFTER, EVENT_FORMAT), refuses=(410,))
+@answers(
+    EVENT_STREAM,
+    or_json=EventPageDocument,
+    query=(TASK, JOB, EXECUTION, STATUS, AFTER, EVENT_FORMAT),
+    refuses=(410,),
+)
 def show_events() -> Response:
     """Events as they come, after Last-Event-ID or ?after=; ?format=json: those that are there, as a page."""
     query.only(*NAMES)

@@ -91,7 +91,11 @@ class _Schemas:
     """The JSON schemas of all bodies and answers, those of their parts by name."""
 
     def __init__(self, operations: Sequence[Operation]) -> None:
-        answered = [shape for operation in operations for shape in (operation.answer, *operation.also.values())]
+        answered = [
+            shape
+            for operation in operations
+            for shape in (operation.answer, operation.or_json, *operation.also.values())
+        ]
         wanted: list[tuple[Any, Any]] = [(ErrorDocument, "serialization")]
         documents = [shape for shape in answered if shape is not NO_BODY and not isinstance(shape, MediaType)]
         wanted += [(shape, "serialization") for shape in documents]
@@ -156,6 +160,8 @@ def _body(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
 def _responses(method: str, rule: Rule, operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     shapes = {operation.status: operation.answer, **operation.also}
     given = {str(status): _response(status, shape, schemas) for status, shape in shapes.items()}
+    if operation.or_json is not None:
+        given[str(operation.status)]["content"] |= _response(operation.status, operation.or_json, schemas)["content"]
     refusals = {400, 405, 503, *refusals_of_guard(rule.endpoint), *operation.refuses}
     if "<" in rule.rule or any(parameter.name == "page" for parameter in operation.query):
         refusals.add(404)

@@ -51,13 +51,17 @@ class HeaderParameter:
 
 @dataclass(frozen=True)
 class Operation:
-    """What a route takes and answers. `refuses`: the statuses of refusals, beside those that every route can answer."""
+    """What a route takes and answers. `refuses`: the statuses of refusals, beside those that every route can answer.
+
+    `or_json`: the JSON document that is answered in place of `answer`, which is none, where the query asks for it.
+    """
 
     answer: Shape
     status: int = 200
     body: type[BaseModel] | MediaType | None = None
     query: tuple[QueryParameter, ...] = ()
     headers: tuple[HeaderParameter, ...] = ()
+    or_json: Shape = None
     also: Mapping[int, Shape] = field(default_factory=dict)
     refuses: tuple[int, ...] = ()
 
