@@ -16,6 +16,7 @@ from jobrunner.engine.farm import Farm
 from jobrunner.engine.finish import close
 from jobrunner.engine.fire import fire
 from jobrunner.engine.janitors.follow_up import follow_up_owed
+from jobrunner.errors import ServiceUnavailable
 from jobrunner.store.documents import ExecutionDocument
 from tests.support.api_farm import ApiFarm, api_farm, faults_of
 from tests.support.port_faults import Crash, Kind, Trouble
@@ -145,20 +146,11 @@ def test_whoever_dies_a_turn_is_passed_on_once(api: ApiFarm, kind: Kind) -> None
     for at in range(1, 60):
         accepted = post(api, {"count": 4, "mostAtOnce": 1})
         trouble = Trouble(at=at, kind=kind)
-        troubled = Farm(
-            api.farm.settings,
-            trouble.around_store(api.farm.store),
-            trouble.around_queue(api.farm.queue),
-            trouble.around_queue(api.farm.triggers),
-            api.farm.announce,
-        )
         first = executions(api, accepted)[0]
         try:
-            finish(api, first, SUCCESS, troubled)
-        except Crash:
+            finish(api, first, SUCCESS, trouble.around_farm(api.farm))
+        except (Crash, ServiceUnavailable):
             pass
-        except Exception as error:  # noqa: BLE001 - of the troubled service
-            assert "service" in str(error), error
         if len(trouble.calls) < at:
             return
         follow_up_owed(api.farm)

@@ -13,7 +13,6 @@ from jobrunner.api.app import create_app
 from jobrunner.domain.bulk import MOST_JOBS
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.states import State
-from jobrunner.engine.farm import Farm
 from jobrunner.engine.janitors.follow_up import follow_up_owed
 from jobrunner.store.documents import ExecutionDocument, JobDocument, TaskDocument
 from tests.integration.test_api_repeats import let_claims_end
@@ -152,7 +151,7 @@ def test_wherever_the_api_dies_there_are_all_or_none_and_the_repetition_makes_al
         trouble = Trouble(at=at, kind=kind)
         before = stored()
         body = json.dumps({"jobs": [{"task": "t", "image": "busybox"} | job for job in jobs]})
-        client = create_app(_troubled(api.farm, trouble)).test_client()
+        client = create_app(trouble.around_farm(api.farm)).test_client()
         try:
             client.post("/jobs/bulk/", data=body, headers={"Idempotency-Key": f"key-{at}"})
         except Crash:
@@ -165,13 +164,3 @@ def test_wherever_the_api_dies_there_are_all_or_none_and_the_repetition_makes_al
         if len(trouble.calls) < at:
             return
     raise AssertionError("it ends before")
-
-
-def _troubled(farm: Farm, trouble: Trouble) -> Farm:
-    return Farm(
-        farm.settings,
-        trouble.around_store(farm.store),
-        trouble.around_queue(farm.queue),
-        trouble.around_queue(farm.triggers),
-        farm.announce,
-    )

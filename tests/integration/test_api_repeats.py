@@ -14,7 +14,6 @@ from werkzeug.test import TestResponse
 from jobrunner.api.app import create_app
 from jobrunner.domain.identifiers import new_id
 from jobrunner.engine import queries, repeat
-from jobrunner.engine.farm import Farm
 from jobrunner.store.documents import ExecutionDocument, JobDocument, KeyedRequestDocument
 from tests.support.api_farm import ApiFarm, api_farm, faults_of
 from tests.support.port_faults import Crash, Kind, Trouble
@@ -133,7 +132,7 @@ def test_wherever_the_api_dies_the_repetition_completes_one_job(
     for at in range(1, 30):
         key, trouble = f"key {at}".replace(" ", "-"), Trouble(at=at, kind=kind)
         where = path.replace("/t/", f"/t{at}/") if method == "POST" else f"/tasks/t/jobs/{new_id()}/"
-        troubled = _troubled(api.farm, trouble)
+        troubled = trouble.around_farm(api.farm)
         try:
             create_app(troubled).test_client().open(where, method=method, data=json.dumps(spec), headers={KEY: key})
         except Crash:
@@ -149,16 +148,6 @@ def test_wherever_the_api_dies_the_repetition_completes_one_job(
         assert len([e for e in made if not e.state.is_terminal]) == 1, (at, trouble.calls)
         assert stored()[0] == at
     raise AssertionError("it ends before")
-
-
-def _troubled(farm: Farm, trouble: Trouble) -> Farm:
-    return Farm(
-        farm.settings,
-        trouble.around_store(farm.store),
-        trouble.around_queue(farm.queue),
-        trouble.around_queue(farm.triggers),
-        farm.announce,
-    )
 
 
 def test_a_request_is_forgotten_when_its_time_is_up(api: ApiFarm) -> None:

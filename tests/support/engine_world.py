@@ -239,10 +239,7 @@ class World:
 
     def troubled_farm(self, trouble: Trouble, **settings: Any) -> Farm:
         """The farm as a process sees it that is in trouble at one call of a port."""
-        farm = self.farm(**settings)
-        store, queue = trouble.around_store(farm.store), trouble.around_queue(farm.queue)
-        triggers = trouble.around_queue(farm.triggers)
-        return Farm(farm.settings, store, queue, triggers, farm.announce, farm.clock)
+        return trouble.around_farm(self.farm(**settings))
 
     def troubled_node(self, trouble: Trouble, **settings: Any) -> ThisNode:
         """A worker's node in trouble at one call of a port."""

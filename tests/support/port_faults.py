@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, TypeVar, cast
 
 from jobrunner.domain.ports import Store
+from jobrunner.engine.farm import Farm
 from jobrunner.errors import EngineUnavailable, QueueUnavailable, ServiceUnavailable, StoreUnavailable
 
 P = TypeVar("P")
@@ -51,6 +52,11 @@ class Trouble:
     def around_queue(self, queue: P) -> P:
         """A queue, or triggers."""
         return self.around(queue, QueueUnavailable)
+
+    def around_farm(self, farm: Farm) -> Farm:
+        """The farm as a process sees it that is in this trouble."""
+        store, queue = self.around_store(farm.store), self.around_queue(farm.queue)
+        return replace(farm, store=store, queue=queue, triggers=self.around_queue(farm.triggers))
 
     def around_executor(self, executor: P) -> P:
         """An executor."""
