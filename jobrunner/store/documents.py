@@ -173,7 +173,7 @@ class ExecutionDocument(Document):
         "indexes": [
             ("job_id", "-created_at", "-id"),  # page_of_job, last_of_job, was_followed
             ("job_id", "state", "created_at", "id"),  # open_of_job, slice of one job, ended_of_job, in_the_way
-            ("state", "id"),  # waiting, count_scheduled
+            ("state", "id"),  # waiting
             ("state", "-created_at", "-id"),  # slice by state
             ("-created_at", "-id"),  # slice of all
             ("task_id", "state", "-created_at", "-id"),  # slice of one task
@@ -186,7 +186,10 @@ class ExecutionDocument(Document):
                 "fields": ["labels", "state", "-created_at", "-id"],
                 "partialFilterExpression": {"labels": {"$exists": True}},
             },
-            {"fields": ["due_at", "id"], "partialFilterExpression": {"state": "scheduled"}},  # next_scheduled
+            {  # next_scheduled, count_scheduled
+                "fields": ["state", "due_at", "id"],
+                "partialFilterExpression": {"state": "scheduled"},
+            },
             ("node", "state"),  # held_by, on_silent_nodes, stop_wishes
             {"fields": ["owes_retry"], "partialFilterExpression": {"owes_retry": True}},  # owing_retry
             {"fields": ["job_id", "owes_retry"], "partialFilterExpression": {"owes_retry": True}},  # in_the_way
