@@ -1,0 +1,90 @@
+"""One run: a farm, a load, a plan of faults; then all that was recorded."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.chaos import collect
+from tests.chaos.farm import SETTINGS, ChaosFarm
+from tests.chaos.faults import FAULTS, Scene
+from tests.chaos.load import Load
+from tests.chaos.moments import Moments
+from tests.chaos.plan import Planned
+from tests.chaos.records import Run
+from tests.chaos.witness import Witness, hook_calls
+from tests.support.receiver import receiver
+
+CRONS = 2
+# A scheduler that died is replaced after its lead has run out (10 s); then the ticks that it left are caught up.
+CATCH_UP_SECONDS = 15.0
+SETTLE_SECONDS = 90.0
+
+
+def run_chaos(folder: Path, image: str, seed: int, seconds: float, plan: Sequence[Planned], rate: float) -> Run:
+    """Load a farm for so many seconds with `rate` jobs a second, do the faults, and record what came of it."""
+    moments = Moments()
+    with _farm(folder, image) as farm, receiver() as hooks:
+        witness = Witness(farm, moments)
+        load = Load(farm.urls, image, f"{hooks.url}/ok", seed, rate)
+        scene = Scene(farm, moments, hooks)
+        began_at = time.time()
+        with witness.watching():
+            with load.going(CRONS):
+                _do_all(scene, plan, seconds)
+            load_ended_at = time.time()
+            time.sleep(CATCH_UP_SECONDS)
+            load.stop_crons(SETTLE_SECONDS)
+            settled_at = collect.wait_until_settled(farm, SETTLE_SECONDS)
+            left = collect.left_over(farm)
+        executions = list(collect.Reader(farm.urls[0]).executions(load.sent))
+        return Run(
+            seed=seed,
+            began_at=began_at,
+            load_ended_at=load_ended_at,
+            faults_ended_at=max((fault.ended_at for fault in scene.done), default=load_ended_at),
+            settled_at=settled_at,
+            settings={name: value for name, value in SETTINGS.items() if isinstance(value, int | float)},
+            sent=load.sent,
+            executions=executions,
+            states=[*witness.states, *load.seen],
+            container_events=witness.container_events,
+            calls=hook_calls(hooks),
+            faults=sorted(scene.done, key=lambda fault: fault.began_at),
+            absences=farm.absences,
+            left_over=left,
+            oddities=farm.oddities,
+        )
+
+
+@contextmanager
+def _farm(folder: Path, image: str) -> Iterator[ChaosFarm]:
+    farm = ChaosFarm(folder, image)
+    try:
+        farm.start()
+        yield farm
+    finally:
+        farm.end()
+
+
+def _do_all(scene: Scene, plan: Sequence[Planned], seconds: float) -> None:
+    """Each fault at its instant, in a thread of its own: one may begin while another one is not over."""
+    began = time.monotonic()
+    threads = []
+    for planned in plan:
+        time.sleep(max(0.0, began + planned.at_seconds - time.monotonic()))
+        threads.append(threading.Thread(target=_do, args=(scene, planned), name=planned.kind, daemon=True))
+        threads[-1].start()
+    time.sleep(max(0.0, began + seconds - time.monotonic()))
+    for thread in threads:
+        thread.join()
+
+
+def _do(scene: Scene, planned: Planned) -> None:
+    try:
+        FAULTS[planned.kind].do(scene, planned)
+    except Exception as error:  # noqa: BLE001 - told with the result, which it fails
+        scene.farm.oddities.append(f"the fault {planned.kind!r} could not be done: {type(error).__name__}: {error}")
