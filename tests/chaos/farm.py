@@ -122,10 +122,14 @@ class ChaosFarm:
         process = self.farm.processes.get(name)
         if process is None or process.poll() is None:
             return
-        if process.returncode != ASKS_FOR_RESTART:
+        if process.returncode != ASKS_FOR_RESTART and not self._service_is_in_trouble():
             self.oddities.append(f"{name} ended by itself, with {process.returncode}")
         self._gone_since[name] = time.time()
         self.start_process(name)
+
+    def _service_is_in_trouble(self) -> bool:
+        """A process that starts then may say so and end: it is started again until it can work."""
+        return self.locks["redis"].locked() or self.locks["mongod"].locked()
 
     def node_of(self, incarnation: str) -> str | None:
         """The node of a worker process, by the name that it stamps messages with (it has its pid)."""

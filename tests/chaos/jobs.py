@@ -8,6 +8,8 @@ from typing import Any
 
 # A random word tells one start of a container from another, also where nobody watched.
 _FIRST = "echo start $(cat /proc/sys/kernel/random/uuid)"
+# A short line: whether one of more than 16 KiB had a newline at the very end, the Engine's log does not tell.
+_LAST = "echo end; echo end >&2"
 FIRST_WORD = b"start "
 UUID_LENGTH = 36
 CRON_SECONDS = 4
@@ -44,7 +46,7 @@ class Kind:
         pad = f'pad=" $(head -c {self.width} /dev/zero | tr "\\0" x)"; ' if self.width else ""
         sleep = f"; sleep {self.pause}" if self.pause else ""
         loop = f'i=1; while [ $i -le {self.lines} ]; do echo "$i$pad"; echo "$i$pad" >&2{sleep}; i=$((i+1)); done'
-        return ["sh", "-c", f"{_FIRST}; {pad}{loop}; exit {self.exit_code}"]
+        return ["sh", "-c", f"{_FIRST}; {pad}{loop}; {_LAST}; exit {self.exit_code}"]
 
     def spec(self, image: str, hook_url: str) -> dict[str, Any]:
         """The body of the request."""
@@ -61,7 +63,7 @@ class Kind:
     def numbered(self) -> bytes:
         """What it prints to stderr, and to stdout after its first line."""
         pad = b" " + b"x" * self.width if self.width else b""
-        return b"".join(b"%d%s\n" % (number, pad) for number in range(1, self.lines + 1))
+        return b"".join(b"%d%s\n" % (number, pad) for number in range(1, self.lines + 1)) + b"end\n"
 
 
 _ALL = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 FIRST_SECONDS = 3.0  # jobs are to run when it begins
 SHORTEST_GAP_SECONDS, LONGEST_GAP_SECONDS = 0.2, 4.0
@@ -29,6 +29,11 @@ class Pattern:
     shortest: float = 0.0
     longest: float = LONGEST_RESTART_SECONDS
     times: int = 1
+
+
+def shortened(patterns: Sequence[Pattern], longest: float) -> list[Pattern]:
+    """Those that can be over within `longest` seconds, and never last longer."""
+    return [replace(p, longest=min(p.longest, longest)) for p in patterns if p.shortest <= longest]
 
 
 def make_plan(seed: int, seconds: float, patterns: Sequence[Pattern]) -> list[Planned]:
