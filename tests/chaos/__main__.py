@@ -9,13 +9,11 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos.checker import violations
-from tests.chaos.faults import FAULTS
+from tests.chaos.faults import patterns
 from tests.chaos.plan import make_plan
 from tests.chaos.records import as_json
 from tests.chaos.run import run_chaos
 from tests.chaos.table import table
-from tests.support.images import ensure_test_image
-from tests.support.services import docker_host
 
 
 def main() -> int:
@@ -25,11 +23,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the plan and the load (%(default)s)")
     parser.add_argument("--jobs-per-second", type=float, default=1.5, metavar="R", help="%(default)s")
     parser.add_argument("--only", action="append", metavar="KIND", help="only faults whose names have this in them")
+    parser.add_argument(
+        "--shared-engine", action="store_true", help="use the machine's Engine, and spare it; else one that is started"
+    )
     parser.add_argument("--plan", action="store_true", help="print the plan, and do nothing")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where logs and the record stay afterwards")
     arguments = parser.parse_args()
-    patterns = [fault.pattern for fault in FAULTS.values()]
-    chosen = [p for p in patterns if not arguments.only or any(only in p.kind for only in arguments.only)]
+    possible = patterns(own_engine=not arguments.shared_engine)
+    chosen = [p for p in possible if not arguments.only or any(only in p.kind for only in arguments.only)]
     plan = make_plan(arguments.seed, 60 * arguments.minutes, chosen)
     if arguments.plan:
         print(*plan, sep="\n")
@@ -37,8 +38,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="jobrunner-chaos-") as temporary:
         folder = arguments.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        image = ensure_test_image(docker_host())
-        run = run_chaos(folder, image, arguments.seed, 60 * arguments.minutes, plan, arguments.jobs_per_second)
+        run = run_chaos(
+            folder,
+            arguments.seed,
+            60 * arguments.minutes,
+            plan,
+            arguments.jobs_per_second,
+            own_engine=not arguments.shared_engine,
+        )
         (folder / "record.json").write_text(json.dumps(as_json(run), indent=1), encoding="utf-8")
     found = violations(run)
     print(f"Seed {run.seed}, {arguments.minutes:g} minutes\n\n{table(run, found)}")

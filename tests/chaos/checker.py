@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from tests.chaos.jobs import CRON_SECONDS, EVENTS, FIRST_WORD, KINDS, UUID_LENGTH, Kind
-from tests.chaos.records import Answer, Run, SeenExecution, SentJob
+from tests.chaos.records import ENGINE, Answer, Run, SeenExecution, SentJob
 
 ORDER = {"scheduled": 0, "enqueued": 1, "pulling": 2, "running": 3}  # all others are terminal
 OVER = 4
+ENGINE_RECOVERY_SECONDS = 20.0  # how long after its start an Engine may still end what it finds
 CATCH_UP_SECONDS = 2.0 * CRON_SECONDS  # a cron that is stopped may be so far behind
 
 
@@ -84,14 +85,24 @@ def _explained(run: Run, execution: SeenExecution, kind: Kind, stopped_at: float
         case "done", "success":
             return execution.exit_code == kind.exit_code == 0
         case "failed", "exit_code":
-            return execution.exit_code == kind.exit_code != 0
+            return execution.exit_code == kind.exit_code != 0 or _engine_was_away(run, execution)
         case ("failed", "killed") | ("lost", "container_vanished"):
-            return any(fault.container_id and fault.container_id == execution.container_id for fault in run.faults)
+            removed = {fault.container_id for fault in run.faults} - {""}
+            return execution.container_id in removed or _engine_was_away(run, execution)
         case "lost", "node_lost":
-            return _node_was_away(run, execution)
+            return _node_was_away(run, execution) or _engine_was_away(run, execution)
         case "stopped", "stopped":
             return stopped_at is not None and execution.finished_at is not None and execution.finished_at >= stopped_at
     return False
+
+
+def _engine_was_away(run: Run, execution: SeenExecution) -> bool:
+    """Whether the Engine was ended while it ran: that may end its containers, and it may not come back as it was."""
+    at = execution.finished_at or 0.0
+    return any(
+        fault.kind.startswith(ENGINE) and fault.began_at - 1 <= at <= fault.ended_at + ENGINE_RECOVERY_SECONDS
+        for fault in run.faults
+    )
 
 
 def _node_was_away(run: Run, execution: SeenExecution) -> bool:
@@ -128,8 +139,10 @@ def one_container_an_attempt(run: Run) -> Iterator[Violation]:
         if made[execution_id] > 1 or started[execution_id] > 1:
             counts = f"{made[execution_id]} containers and {started[execution_id]} starts"
             yield Violation("doubled", f"execution {execution_id} had {counts}")
+    sees_all = not any(fault.kind.startswith(ENGINE) for fault in run.faults)  # an Engine that died forgot its events
+    kinds = _kind_of(run)
     for execution in run.executions:
-        if _ended_by_itself(execution) and not started[execution.id]:
+        if sees_all and _ended_by_itself(execution, kinds[execution.job_id]) and not started[execution.id]:
             yield Violation("witness", f"{_named(execution)} is {execution.status}, and nobody saw it start")
     for execution_id in sorted(started.keys() - {execution.id for execution in run.executions}):
         yield Violation("lost", f"a container of execution {execution_id} was started, and nobody knows of it")
@@ -142,7 +155,8 @@ def output_is_whole(run: Run) -> Iterator[Violation]:
     """Every line once and in order; where the end came from outside, from the first one on."""
     kinds = _kind_of(run)
     for execution in run.executions:
-        must_be_whole, kind = _ended_by_itself(execution), kinds[execution.job_id]
+        kind = kinds[execution.job_id]
+        must_be_whole = _ended_by_itself(execution, kind)
         if fault := stream_fault(execution.stdout, kind, must_be_whole=must_be_whole, has_first_line=True):
             yield Violation("output", f"stdout of {_named(execution)}: {fault}")
         if fault := stream_fault(execution.stderr, kind, must_be_whole=must_be_whole, has_first_line=False):
@@ -277,8 +291,9 @@ RULES: Sequence[Rule] = (
 )
 
 
-def _ended_by_itself(execution: SeenExecution) -> bool:
-    return (execution.status, execution.cause) in (("done", "success"), ("failed", "exit_code"))
+def _ended_by_itself(execution: SeenExecution, kind: Kind) -> bool:
+    is_exit = (execution.status, execution.cause) in (("done", "success"), ("failed", "exit_code"))
+    return is_exit and execution.exit_code == kind.exit_code
 
 
 def _rank(state: str) -> int:

@@ -11,14 +11,16 @@ from collections import defaultdict
 from pathlib import Path
 from uuid import uuid4
 
-import docker
 from docker import APIClient
 
+from tests.chaos.own_engine import OwnEngine
 from tests.chaos.records import Absence
 from tests.support.farm import Farm, free_port, wait_until
-from tests.support.farm_leftovers import farm_id_of, remove_containers
+from tests.support.farm_leftovers import farm_id_of
+from tests.support.images import ensure_test_image
 from tests.support.own_mongod import OwnMongod
 from tests.support.own_redis import OwnRedis
+from tests.support.services import docker_host
 
 NODES = ("one", "two", "three")
 SCHEDULERS = ("scheduler-1", "scheduler-2")
@@ -41,14 +43,19 @@ SETTINGS = {
 
 
 class ChaosFarm:
-    """Two APIs, two schedulers, three workers. What ends by itself is noted, and started again."""
+    """Two APIs, two schedulers, three workers. What ends by itself is noted, and started again.
 
-    def __init__(self, folder: Path, image: str) -> None:
+    `own_engine`: the Engine that faults may be done to, and that the workers use; None: the machine's, which is spared.
+    """
+
+    def __init__(self, folder: Path, own_engine: OwnEngine | None = None) -> None:
         self.name = f"chaos_{uuid4().hex[:12]}"
         self.farm_id = farm_id_of(self.name)
-        self.image = image
+        self.own_engine, self._engine_host = own_engine, own_engine.host if own_engine else docker_host()
+        image = ensure_test_image(self._engine_host)
         self.redis, self.mongod = OwnRedis(folder, *AOF), OwnMongod(folder)
-        self.farm = Farm(self.name, self.mongod.url, self.redis.url, folder, image, farm_id=self.farm_id, **SETTINGS)
+        settings = {"farm_id": self.farm_id, "docker_host": self._engine_host, **SETTINGS}
+        self.farm = Farm(self.name, self.mongod.url, self.redis.url, folder, image, **settings)
         self.ports = {APIS[0]: self.farm.port, APIS[1]: free_port()}
         self.urls = [f"http://127.0.0.1:{port}" for port in self.ports.values()]
         self.absences: list[Absence] = []
@@ -81,7 +88,7 @@ class ChaosFarm:
         self.mongod.thaw()
         self.redis.thaw()
         self.farm.end_all()
-        remove_containers(self.farm_id)
+        self._remove_containers()
         self.redis.kill()
         self.mongod.kill()
 
@@ -144,7 +151,13 @@ class ChaosFarm:
 
     def engine(self) -> APIClient:
         """A client of the Engine that the farm uses."""
-        return docker.from_env(timeout=30).api
+        return APIClient(self._engine_host, version="auto", timeout=30)
+
+    def _remove_containers(self) -> None:
+        engine = self.engine()
+        for container in engine.containers(all=True, filters=self.labelled()):
+            engine.remove_container(container["Id"], force=True)
+        engine.close()
 
     def labelled(self) -> dict[str, list[str]]:
         """The filter for what is the farm's."""

@@ -16,7 +16,7 @@ import docker.errors
 from tests.chaos.farm import APIS, NODES, SCHEDULERS, SETTINGS, ChaosFarm
 from tests.chaos.moments import Moment, Moments
 from tests.chaos.plan import Pattern, Planned
-from tests.chaos.records import FaultDone
+from tests.chaos.records import ENGINE, FaultDone
 from tests.support.receiver import Receiver
 
 MOMENT_SECONDS = 10.0  # how long a moment is waited for
@@ -214,6 +214,28 @@ class RemoveContainer(Fault):
             engine.close()
 
 
+class EngineFault(Fault):
+    """The Engine of the run's own ends, and is started again."""
+
+    def __init__(self, signum: int, pattern: Pattern) -> None:
+        super().__init__(pattern)
+        self._signum = signum
+
+    def targets(self, scene: Scene, drawn: random.Random) -> Sequence[str]:
+        """The Engine."""
+        return ["engine"]
+
+    def act(self, scene: Scene, targets: Sequence[str], planned: Planned) -> str:
+        """Signal, wait, start."""
+        engine = scene.farm.own_engine
+        if engine is None:
+            return "the machine's Engine is spared"
+        engine.end(self._signum)
+        time.sleep(planned.seconds)
+        engine.start()
+        return ""
+
+
 class ReceiverFails(Fault):
     """The receiver of webhooks fails, hangs or hangs up for a while."""
 
@@ -260,8 +282,15 @@ _ALL: tuple[Fault, ...] = (
     MongodRestart(Pattern("mongod: restart", 1, 20)),
     MongodHangs(Pattern("mongod: hangs", 2, 20)),
     RemoveContainer(Pattern("container removed by hand", times=2)),
+    EngineFault(signal.SIGKILL, Pattern(ENGINE + "kill -9", 1, 8)),
+    EngineFault(signal.SIGTERM, Pattern(ENGINE + "restart", 0.5, 5)),
     ReceiverFails("flaky", Pattern("receiver: answers 500", 1, 6)),
     ReceiverFails("hang", Pattern("receiver: hangs", 1, 6)),
     ReceiverFails("reset", Pattern("receiver: hangs up", 1, 6)),
 )
 FAULTS = {fault.pattern.kind: fault for fault in _ALL}
+
+
+def patterns(*, own_engine: bool) -> list[Pattern]:
+    """Those of all faults that can be done; the machine's own Engine is spared."""
+    return [fault.pattern for fault in FAULTS.values() if own_engine or not isinstance(fault, EngineFault)]

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+ENGINE = "Engine: "  # what the kinds of faults begin with that are done to the Engine itself
+
 
 class Answer(StrEnum):
     """What a client knows of what it sent."""

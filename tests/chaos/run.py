@@ -13,6 +13,7 @@ from tests.chaos.farm import SETTINGS, ChaosFarm
 from tests.chaos.faults import FAULTS, Scene
 from tests.chaos.load import Load
 from tests.chaos.moments import Moments
+from tests.chaos.own_engine import OwnEngine
 from tests.chaos.plan import Planned
 from tests.chaos.records import Run
 from tests.chaos.witness import Witness, hook_calls
@@ -24,12 +25,14 @@ CATCH_UP_SECONDS = 15.0
 SETTLE_SECONDS = 90.0
 
 
-def run_chaos(folder: Path, image: str, seed: int, seconds: float, plan: Sequence[Planned], rate: float) -> Run:
+def run_chaos(
+    folder: Path, seed: int, seconds: float, plan: Sequence[Planned], rate: float, *, own_engine: bool = False
+) -> Run:
     """Load a farm for so many seconds with `rate` jobs a second, do the faults, and record what came of it."""
     moments = Moments()
-    with _farm(folder, image) as farm, receiver() as hooks:
+    with _engine(folder, seed, own_engine) as engine, _farm(folder, engine) as farm, receiver() as hooks:
         witness = Witness(farm, moments)
-        load = Load(farm.urls, image, f"{hooks.url}/ok", seed, rate)
+        load = Load(farm.urls, farm.farm.image, f"{hooks.url}/ok", seed, rate)
         scene = Scene(farm, moments, hooks)
         began_at = time.time()
         with witness.watching():
@@ -61,8 +64,21 @@ def run_chaos(folder: Path, image: str, seed: int, seconds: float, plan: Sequenc
 
 
 @contextmanager
-def _farm(folder: Path, image: str) -> Iterator[ChaosFarm]:
-    farm = ChaosFarm(folder, image)
+def _engine(folder: Path, seed: int, own_engine: bool) -> Iterator[OwnEngine | None]:
+    """The Engine of the run's own, if there is to be one. Whether containers outlive it is up to the seed."""
+    if not own_engine:
+        yield None
+        return
+    engine = OwnEngine(folder, live_restore=bool(seed % 2))
+    try:
+        yield engine.start()
+    finally:
+        engine.close()
+
+
+@contextmanager
+def _farm(folder: Path, engine: OwnEngine | None) -> Iterator[ChaosFarm]:
+    farm = ChaosFarm(folder, engine)
     try:
         farm.start()
         yield farm

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.chaos.faults import FAULTS
+from tests.chaos.faults import FAULTS, patterns
 from tests.chaos.plan import make_plan
 
-PATTERNS = [fault.pattern for fault in FAULTS.values()]
+PATTERNS = patterns(own_engine=True)
 
 
 def test_the_same_seed_gives_the_same_plan_and_another_one_another() -> None:
