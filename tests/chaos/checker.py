@@ -12,7 +12,6 @@ from tests.chaos.records import ENGINE, Answer, Run, SeenExecution, SentJob
 
 ORDER = {"scheduled": 0, "enqueued": 1, "pulling": 2, "running": 3}  # all others are terminal
 OVER = 4
-ENGINE_RECOVERY_SECONDS = 20.0  # how long after its start an Engine may still end what it finds
 CATCH_UP_SECONDS = 2.0 * CRON_SECONDS  # a cron that is stopped may be so far behind
 
 
@@ -86,6 +85,8 @@ def _explained(run: Run, execution: SeenExecution, kind: Kind, stopped_at: float
             return execution.exit_code == kind.exit_code == 0
         case "failed", "exit_code":
             return execution.exit_code == kind.exit_code != 0 or _engine_was_away(run, execution)
+        case "failed", "container_rejected":  # the Engine died while it started the container, and cannot any more
+            return _engine_was_away(run, execution)
         case ("failed", "killed") | ("lost", "container_vanished"):
             removed = {fault.container_id for fault in run.faults} - {""}
             return execution.container_id in removed or _engine_was_away(run, execution)
@@ -97,10 +98,10 @@ def _explained(run: Run, execution: SeenExecution, kind: Kind, stopped_at: float
 
 
 def _engine_was_away(run: Run, execution: SeenExecution) -> bool:
-    """Whether the Engine was ended while it ran: that may end its containers, and it may not come back as it was."""
+    """Whether the Engine was ended in its time: that may end containers, and what they write meanwhile nobody keeps."""
     at = execution.finished_at or 0.0
     return any(
-        fault.kind.startswith(ENGINE) and fault.began_at - 1 <= at <= fault.ended_at + ENGINE_RECOVERY_SECONDS
+        fault.kind.startswith(ENGINE) and fault.began_at <= at and execution.created_at <= fault.ended_at
         for fault in run.faults
     )
 
@@ -156,7 +157,7 @@ def output_is_whole(run: Run) -> Iterator[Violation]:
     kinds = _kind_of(run)
     for execution in run.executions:
         kind = kinds[execution.job_id]
-        must_be_whole = _ended_by_itself(execution, kind)
+        must_be_whole = _ended_by_itself(execution, kind) and not _engine_was_away(run, execution)
         if fault := stream_fault(execution.stdout, kind, must_be_whole=must_be_whole, has_first_line=True):
             yield Violation("output", f"stdout of {_named(execution)}: {fault}")
         if fault := stream_fault(execution.stderr, kind, must_be_whole=must_be_whole, has_first_line=False):

@@ -136,7 +136,7 @@ class ChaosFarm:
 
     def _service_is_in_trouble(self) -> bool:
         """A process that starts then may say so and end: it is started again until it can work."""
-        return self.locks["redis"].locked() or self.locks["mongod"].locked()
+        return any(self.locks[service].locked() for service in ("redis", "mongod", "engine"))
 
     def node_of(self, incarnation: str) -> str | None:
         """The node of a worker process, by the name that it stamps messages with (it has its pid)."""

@@ -288,6 +288,16 @@ def test_a_container_that_was_removed_by_hand_may_be_lost_or_killed() -> None:
         assert violations(replace(broken, faults=[*broken.faults, removed])) == []
 
 
+def test_an_engine_that_was_killed_may_end_what_ran_on_it_and_nothing_else() -> None:
+    ended = {"status": "failed", "cause": "exit_code", "exit_code": 143, "stdout": FIRST_LINE + b"1\n", "stderr": b""}
+    run = with_execution(kept(), "failing-hooked-2", **ended)
+    killed = FaultDone("Engine: kill -9", "engine", LOST_AT - 3, LOST_AT - 1)
+    assert promises_broken(run) == {"ended wrong"}
+    assert violations(replace(run, faults=[*run.faults, killed])) == []
+    long_before = replace(killed, began_at=LOST_AT - 100, ended_at=LOST_AT - 90)
+    assert promises_broken(replace(run, faults=[*run.faults, long_before])) == {"ended wrong"}
+
+
 def test_the_table_counts_what_was_found() -> None:
     run = replace(kept(), left_over=["container x"], settled_at=None)
     shown = table(run, violations(run))
