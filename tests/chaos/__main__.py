@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument(
         "--shared-engine", action="store_true", help="use the machine's Engine, and spare it; else one that is started"
     )
+    parser.add_argument("--replicas", action="store_true", help="MongoDB is a replica set of three, and fails over")
     parser.add_argument("--plan", action="store_true", help="print the plan, and do nothing")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where logs and the record stay afterwards")
     arguments = parser.parse_args()
@@ -45,6 +46,7 @@ def main() -> int:
             plan,
             arguments.jobs_per_second,
             own_engine=not arguments.shared_engine,
+            replicas=arguments.replicas,
         )
         (folder / "record.json").write_text(json.dumps(as_json(run), indent=1), encoding="utf-8")
     found = violations(run)

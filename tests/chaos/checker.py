@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from tests.chaos.jobs import CRON_SECONDS, EVENTS, FIRST_WORD, KINDS, UUID_LENGTH, Kind
-from tests.chaos.records import ENGINE, Answer, Run, SeenExecution, SentJob
+from tests.chaos.records import ENGINE, Absence, Answer, Run, SeenExecution, SentJob
 
 ORDER = {"scheduled": 0, "enqueued": 1, "pulling": 2, "running": 3}  # all others are terminal
 OVER = 4
+START_SECONDS = 10.0  # how long a process may take to start on a busy machine
 CATCH_UP_SECONDS = 2.0 * CRON_SECONDS  # a cron that is stopped may be so far behind
 
 
@@ -107,10 +108,25 @@ def _engine_was_away(run: Run, execution: SeenExecution) -> bool:
 
 
 def _node_was_away(run: Run, execution: SeenExecution) -> bool:
-    """Whether the worker was away for as long as it takes to be given up: its last beat may be one beat older."""
-    silent = run.settings["node_silent_seconds"] - run.settings["node_beat_seconds"]
-    at = execution.finished_at or 0.0
-    return any(away.process == execution.node and away.since + silent <= at for away in run.absences)
+    """Whether the worker was away for as long as it takes to be given up: its last beat may be one beat older.
+
+    It begins to beat when it has started, which takes its time too.
+    """
+    silent = run.settings["node_silent_seconds"]
+    earliest, at = silent - run.settings["node_beat_seconds"], execution.finished_at or 0.0
+    absences = _merged(sorted((a for a in run.absences if a.process == execution.node), key=lambda away: away.since))
+    return any(away.since + earliest <= at <= away.until + silent for away in absences)
+
+
+def _merged(absences: Sequence[Absence]) -> list[Absence]:
+    """Those that follow each other so soon that the process may not have come to its work between them, as one."""
+    merged: list[Absence] = []
+    for away in absences:
+        if merged and away.since - merged[-1].until < START_SECONDS:
+            merged[-1] = replace(merged[-1], until=max(merged[-1].until, away.until))
+        else:
+            merged.append(away)
+    return merged
 
 
 # ------------------------------------------------------------------------------------ one container an attempt

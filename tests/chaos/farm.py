@@ -9,11 +9,14 @@ import threading
 import time
 from collections import defaultdict
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from docker import APIClient
 
+from tests.chaos.network import Network, Proxies
 from tests.chaos.own_engine import OwnEngine
+from tests.chaos.own_mongods import OwnMongods
 from tests.chaos.records import Absence
 from tests.support.farm import Farm, free_port, wait_until
 from tests.support.farm_leftovers import farm_id_of
@@ -45,17 +48,22 @@ SETTINGS = {
 class ChaosFarm:
     """Two APIs, two schedulers, three workers. What ends by itself is noted, and started again.
 
+    `replicas`: MongoDB is a replica set of three, and fails over.
     `own_engine`: the Engine that faults may be done to, and that the workers use; None: the machine's, which is spared.
     """
 
-    def __init__(self, folder: Path, own_engine: OwnEngine | None = None) -> None:
+    def __init__(self, folder: Path, own_engine: OwnEngine | None = None, *, replicas: bool = False) -> None:
         self.name = f"chaos_{uuid4().hex[:12]}"
         self.farm_id = farm_id_of(self.name)
         self.own_engine, self._engine_host = own_engine, own_engine.host if own_engine else docker_host()
         image = ensure_test_image(self._engine_host)
-        self.redis, self.mongod = OwnRedis(folder, *AOF), OwnMongod(folder)
+        self.redis = OwnRedis(folder, *AOF)
+        self.mongod: OwnMongod | OwnMongods = OwnMongods(folder) if replicas else OwnMongod(folder)
         settings = {"farm_id": self.farm_id, "docker_host": self._engine_host, **SETTINGS}
         self.farm = Farm(self.name, self.mongod.url, self.redis.url, folder, image, **settings)
+        self.networks = {node: Network() for node in NODES}
+        self._proxies = Proxies()
+        self._proxied: dict[str, dict[str, str]] = {}
         self.ports = {APIS[0]: self.farm.port, APIS[1]: free_port()}
         self.urls = [f"http://127.0.0.1:{port}" for port in self.ports.values()]
         self.absences: list[Absence] = []
@@ -77,7 +85,7 @@ class ChaosFarm:
             self.start_process(name)
         wait_until(self.farm._is_healthy, 60, "an API is healthy")
         for node in NODES:
-            self.farm.start_worker(node)
+            self.farm.start_worker(node, **self._services_of(node))
         self._keeper.start()
 
     def end(self) -> None:
@@ -85,14 +93,33 @@ class ChaosFarm:
         self._stopping.set()
         if self._keeper.is_alive():
             self._keeper.join()
+        for network in self.networks.values():
+            network.is_cut, network.delay = False, 0.0
         self.mongod.thaw()
         self.redis.thaw()
         self.farm.end_all()
         self._remove_containers()
         self.redis.kill()
-        self.mongod.kill()
+        if isinstance(self.mongod, OwnMongods):
+            self.mongod.end()
+        else:
+            self.mongod.kill()
+        self._proxies.close()
 
     # ---- its processes
+
+    def _services_of(self, node: str) -> dict[str, str]:
+        """The services as the worker of a node reaches them: through its network. (Replicas tell where they are.)"""
+        if node not in self._proxied:
+            urls = {"redis_url": self.redis.url}
+            if isinstance(self.mongod, OwnMongod):
+                urls["mongodb_url"] = self.mongod.url
+            self._proxied[node] = {
+                name: url.replace(f":{port}/", f":{self._proxies.add(self.networks[node], port)}/")
+                for name, url in urls.items()
+                if (port := urlsplit(url).port) is not None
+            }
+        return self._proxied[node]
 
     def start_process(self, name: str) -> None:
         """Start one. It may wait for services that are away."""
@@ -101,7 +128,7 @@ class ChaosFarm:
         elif name in SCHEDULERS:
             self.farm.start(name, "scheduler")
         else:
-            self.farm.start(name, "worker", "--node", name)
+            self.farm.start(name, "worker", "--node", name, **self._services_of(name))
         if name in self._gone_since:
             self.absences.append(Absence(name, self._gone_since.pop(name), time.time()))
 

@@ -7,20 +7,22 @@ import random
 import signal
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import docker.errors
 
 from tests.chaos.farm import APIS, NODES, SCHEDULERS, SETTINGS, ChaosFarm
 from tests.chaos.moments import Moment, Moments
 from tests.chaos.plan import Pattern, Planned
-from tests.chaos.records import ENGINE, FaultDone
+from tests.chaos.records import ENGINE, Absence, FaultDone
 from tests.support.receiver import Receiver
 
 MOMENT_SECONDS = 10.0  # how long a moment is waited for
 TOO_LITTLE_BYTES = 1
+DELAY_SECONDS = 0.15  # of every piece that is sent, each way
 
 
 @dataclass
@@ -214,6 +216,31 @@ class RemoveContainer(Fault):
             engine.close()
 
 
+class NetworkFault(Fault):
+    """The network between one worker and its services is slow, or cut. (It goes on to reach its Engine.)"""
+
+    def __init__(self, changes: Mapping[str, Any], pattern: Pattern) -> None:
+        super().__init__(pattern)
+        self._changes = changes
+
+    def targets(self, scene: Scene, drawn: random.Random) -> Sequence[str]:
+        """The network of one worker."""
+        return [f"network of {drawn.choice(NODES)}"]
+
+    def act(self, scene: Scene, targets: Sequence[str], planned: Planned) -> str:
+        """Change it, and change it back. A worker that is cut off is away."""
+        node = targets[0].removeprefix("network of ")
+        network, since = scene.farm.networks[node], time.time()
+        whole = replace(network)
+        for name, value in self._changes.items():
+            setattr(network, name, value)
+        time.sleep(planned.seconds)
+        network.delay, network.is_cut = whole.delay, whole.is_cut
+        if "is_cut" in self._changes:
+            scene.farm.absences.append(Absence(node, since, time.time()))
+        return ""
+
+
 class EngineFault(Fault):
     """The Engine of the run's own ends, and is started again."""
 
@@ -282,6 +309,9 @@ _ALL: tuple[Fault, ...] = (
     MongodRestart(Pattern("mongod: restart", 1, 20)),
     MongodHangs(Pattern("mongod: hangs", 2, 20)),
     RemoveContainer(Pattern("container removed by hand", times=2)),
+    NetworkFault({"delay": DELAY_SECONDS}, Pattern("worker: slow network", 5, 15)),
+    NetworkFault({"is_cut": True}, Pattern("worker: cut off for a while", 1, 6)),
+    NetworkFault({"is_cut": True}, Pattern("worker: cut off until it is given up", AWAY_SECONDS, AWAY_SECONDS + 5)),
     EngineFault(signal.SIGKILL, Pattern(ENGINE + "kill -9", 1, 8)),
     EngineFault(signal.SIGTERM, Pattern(ENGINE + "restart", 0.5, 5)),
     ReceiverFails("flaky", Pattern("receiver: answers 500", 1, 6)),

@@ -26,11 +26,18 @@ SETTLE_SECONDS = 90.0
 
 
 def run_chaos(
-    folder: Path, seed: int, seconds: float, plan: Sequence[Planned], rate: float, *, own_engine: bool = False
+    folder: Path,
+    seed: int,
+    seconds: float,
+    plan: Sequence[Planned],
+    rate: float,
+    *,
+    own_engine: bool = False,
+    replicas: bool = False,
 ) -> Run:
     """Load a farm for so many seconds with `rate` jobs a second, do the faults, and record what came of it."""
     moments = Moments()
-    with _engine(folder, seed, own_engine) as engine, _farm(folder, engine) as farm, receiver() as hooks:
+    with _engine(folder, seed, own_engine) as engine, _farm(folder, engine, replicas) as farm, receiver() as hooks:
         witness = Witness(farm, moments)
         load = Load(farm.urls, farm.farm.image, f"{hooks.url}/ok", seed, rate)
         scene = Scene(farm, moments, hooks)
@@ -77,8 +84,8 @@ def _engine(folder: Path, seed: int, own_engine: bool) -> Iterator[OwnEngine | N
 
 
 @contextmanager
-def _farm(folder: Path, engine: OwnEngine | None) -> Iterator[ChaosFarm]:
-    farm = ChaosFarm(folder, engine)
+def _farm(folder: Path, engine: OwnEngine | None, replicas: bool) -> Iterator[ChaosFarm]:
+    farm = ChaosFarm(folder, engine, replicas=replicas)
     try:
         farm.start()
         yield farm

@@ -198,6 +198,10 @@ BROKEN: dict[str, tuple[str, Callable[[Run], Run]]] = {
         "ended wrong",
         lambda run: replace(run, absences=[Absence("two", LOST_AT - 16, LOST_AT)]),
     ),
+    "a node that was given up long after it was back": (
+        "ended wrong",
+        lambda run: replace(run, absences=[Absence("one", LOST_AT - 50, LOST_AT - 30)]),
+    ),
     "a stop that nobody wished": (
         "ended wrong",
         lambda run: with_execution(run, "fast-1", status="stopped", cause="stopped"),
