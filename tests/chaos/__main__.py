@@ -12,7 +12,8 @@ from tests.chaos.checker import violations
 from tests.chaos.faults import patterns
 from tests.chaos.plan import make_plan
 from tests.chaos.records import as_json
-from tests.chaos.run import run_chaos
+from tests.chaos.run import Course, run_chaos
+from tests.chaos.soak import Soak, trends
 from tests.chaos.table import table
 
 
@@ -27,30 +28,28 @@ def main() -> int:
         "--shared-engine", action="store_true", help="use the machine's Engine, and spare it; else one that is started"
     )
     parser.add_argument("--replicas", action="store_true", help="MongoDB is a replica set of three, and fails over")
+    parser.add_argument("--soak", type=float, metavar="HOURS", help="no faults, for so long: what grows?")
     parser.add_argument("--plan", action="store_true", help="print the plan, and do nothing")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where logs and the record stay afterwards")
     arguments = parser.parse_args()
     possible = patterns(own_engine=not arguments.shared_engine)
     chosen = [p for p in possible if not arguments.only or any(only in p.kind for only in arguments.only)]
-    plan = make_plan(arguments.seed, 60 * arguments.minutes, chosen)
+    seconds = 60 * arguments.minutes if arguments.soak is None else 3600 * arguments.soak
+    plan = make_plan(arguments.seed, seconds, chosen) if arguments.soak is None else []
     if arguments.plan:
         print(*plan, sep="\n")
         return 0
     with tempfile.TemporaryDirectory(prefix="jobrunner-chaos-") as temporary:
         folder = arguments.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        run = run_chaos(
-            folder,
-            arguments.seed,
-            60 * arguments.minutes,
-            plan,
-            arguments.jobs_per_second,
-            own_engine=not arguments.shared_engine,
-            replicas=arguments.replicas,
-        )
+        rate, soak = arguments.jobs_per_second, Soak(seconds) if arguments.soak else None
+        course = Course(arguments.seed, seconds, plan, rate, not arguments.shared_engine, arguments.replicas)
+        run = run_chaos(folder, course, soak)
         (folder / "record.json").write_text(json.dumps(as_json(run), indent=1), encoding="utf-8")
     found = violations(run)
-    print(f"Seed {run.seed}, {arguments.minutes:g} minutes\n\n{table(run, found)}")
+    print(f"Seed {run.seed}, {seconds / 60:g} minutes\n\n{table(run, found)}")
+    if soak is not None:
+        print(f"\n{trends(soak.samples)}")
     for violation in found:
         print(f"{violation.promise}: {violation.text}")
     return 1 if found else 0

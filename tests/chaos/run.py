@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos import collect
@@ -16,35 +17,39 @@ from tests.chaos.moments import Moments
 from tests.chaos.own_engine import OwnEngine
 from tests.chaos.plan import Planned
 from tests.chaos.records import Run
+from tests.chaos.soak import Soak
 from tests.chaos.witness import Witness, hook_calls
 from tests.support.receiver import receiver
 
 CRONS = 2
 # A scheduler that died is replaced after its lead has run out (10 s); then the ticks that it left are caught up.
 CATCH_UP_SECONDS = 15.0
-SETTLE_SECONDS = 90.0
+SETTLE_SECONDS = 180.0  # far more than it takes, but on a machine that does much else
 
 
-def run_chaos(
-    folder: Path,
-    seed: int,
-    seconds: float,
-    plan: Sequence[Planned],
-    rate: float,
-    *,
-    own_engine: bool = False,
-    replicas: bool = False,
-) -> Run:
-    """Load a farm for so many seconds with `rate` jobs a second, do the faults, and record what came of it."""
-    moments = Moments()
-    with _engine(folder, seed, own_engine) as engine, _farm(folder, engine, replicas) as farm, receiver() as hooks:
+@dataclass(frozen=True)
+class Course:
+    """What is to be done in a run: for how long a farm is loaded, with what, and which faults are done to it."""
+
+    seed: int
+    seconds: float
+    plan: Sequence[Planned]
+    jobs_per_second: float
+    own_engine: bool = False
+    replicas: bool = False
+
+
+def run_chaos(folder: Path, course: Course, soak: Soak | None = None) -> Run:
+    """Do it, and record what came of it. `soak` takes its samples meanwhile."""
+    moments, seed = Moments(), course.seed
+    with _engine(folder, course) as engine, _farm(folder, engine, course) as farm, receiver() as hooks:
         witness = Witness(farm, moments)
-        load = Load(farm.urls, farm.farm.image, f"{hooks.url}/ok", seed, rate)
+        load = Load(farm.urls, farm.farm.image, f"{hooks.url}/ok", seed, course.jobs_per_second)
         scene = Scene(farm, moments, hooks)
         began_at = time.time()
         with witness.watching():
-            with load.going(CRONS):
-                _do_all(scene, plan, seconds)
+            with load.going(CRONS), soak.sampling(farm) if soak else nullcontext():
+                _do_all(scene, course.plan, course.seconds)
             load_ended_at = time.time()
             time.sleep(CATCH_UP_SECONDS)
             load.stop_crons(SETTLE_SECONDS)
@@ -71,12 +76,12 @@ def run_chaos(
 
 
 @contextmanager
-def _engine(folder: Path, seed: int, own_engine: bool) -> Iterator[OwnEngine | None]:
+def _engine(folder: Path, course: Course) -> Iterator[OwnEngine | None]:
     """The Engine of the run's own, if there is to be one. Whether containers outlive it is up to the seed."""
-    if not own_engine:
+    if not course.own_engine:
         yield None
         return
-    engine = OwnEngine(folder, live_restore=bool(seed % 2))
+    engine = OwnEngine(folder, live_restore=bool(course.seed % 2))
     try:
         yield engine.start()
     finally:
@@ -84,8 +89,8 @@ def _engine(folder: Path, seed: int, own_engine: bool) -> Iterator[OwnEngine | N
 
 
 @contextmanager
-def _farm(folder: Path, engine: OwnEngine | None, replicas: bool) -> Iterator[ChaosFarm]:
-    farm = ChaosFarm(folder, engine, replicas=replicas)
+def _farm(folder: Path, engine: OwnEngine | None, course: Course) -> Iterator[ChaosFarm]:
+    farm = ChaosFarm(folder, engine, replicas=course.replicas)
     try:
         farm.start()
         yield farm

@@ -12,7 +12,7 @@ import pytest
 from tests.chaos.checker import violations
 from tests.chaos.faults import patterns
 from tests.chaos.plan import make_plan, shortened
-from tests.chaos.run import run_chaos
+from tests.chaos.run import Course, run_chaos
 from tests.chaos.table import table
 
 pytestmark = pytest.mark.services
@@ -26,7 +26,7 @@ SEED = 5
 @pytest.mark.timeout(400)  # on a machine that does other things too; 90 s on a quiet one
 def test_nothing_is_lost_doubled_or_stuck_under_faults(tmp_path: Path) -> None:
     plan = make_plan(SEED, LOAD_SECONDS, shortened(patterns(own_engine=False), LONGEST_FAULT_SECONDS))
-    run = run_chaos(tmp_path, SEED, LOAD_SECONDS, plan, JOBS_PER_SECOND)
+    run = run_chaos(tmp_path, Course(SEED, LOAD_SECONDS, plan, JOBS_PER_SECOND))
     found = violations(run)
     print(table(run, found))
     assert [f"{violation.promise}: {violation.text}" for violation in found] == []
