@@ -83,9 +83,15 @@ def test_what_another_node_has_is_left_to_it(redis: Redis, farm_id: str, other: 
     assert clear_up(redis, farm_id, other) == {taken, ran}
 
 
-def test_what_was_withdrawn_after_it_had_been_taken_is_cleared_away(redis: Redis, farm_id: str) -> None:
+def test_what_is_withdrawn_after_it_has_been_taken_leaves_nothing(redis: Redis, farm_id: str) -> None:
     message = take(redis, farm_id, "one")
     RqQueue(redis, farm_id).withdraw(message)
+    assert redis.llen(shared(redis, farm_id).intermediate_queue_key) == 0
+
+
+def test_the_id_of_a_message_that_is_not_there_any_more_is_cleared_away(redis: Redis, farm_id: str) -> None:
+    message = take(redis, farm_id, "one")
+    redis.delete(Job.key_for(message))  # as a Redis that lost it
     assert clear_up(redis, farm_id, "two") == set()
     assert redis.llen(shared(redis, farm_id).intermediate_queue_key) == 0
 
