@@ -24,11 +24,28 @@ def hand_back(node: ThisNode, execution_id: str) -> None:
 
 
 def return_unclaimed(node: ThisNode, execution_ids: Iterable[str]) -> None:
-    """Put back the messages that a dead worker of this node took and did not come to claim."""
+    """Put back what a dead worker of this node took and did not come to claim; forget the messages of what is over."""
     for execution_id in execution_ids:
         execution = node.farm.store.executions.get(execution_id)
-        if execution is not None and execution.state is State.ENQUEUED:
+        if execution is None or execution.state.is_terminal:
+            node.farm.queue.withdraw(execution_id)
+        elif execution.state is State.ENQUEUED:
             send(node.farm, execution)
+
+
+def forget_message(node: ThisNode, execution_id: str) -> bool:
+    """Forget a message that nobody beats for, if its execution is over; False where that cannot be said just now.
+
+    Its worker died after the close, or Redis was away when it was to be told of the end.
+    """
+    try:
+        execution = node.farm.store.executions.get(execution_id)
+        if execution is None or execution.state.is_terminal:
+            node.farm.queue.withdraw(execution_id)
+    except ServiceUnavailable as error:
+        node.farm.announce(Trouble(execution_id, "forget message", str(error)))
+        return False
+    return True
 
 
 def _put_back(node: ThisNode, execution_id: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 from jobrunner.domain.outcomes import ContainerExit, Outcome, judge_exit
 from jobrunner.engine.capture import GaveUp
 from jobrunner.engine.node import Run, ThisNode
@@ -27,6 +30,7 @@ def watch(node: ThisNode, run: Run) -> Outcome | RunEnd:
                 return RunEnd.HANDED_BACK
             run.container = node.executor.wait(run.container, GLANCE_SECONDS)
             if whole and run.container.ended is not None:
+                _learn_when_stop_was_wished(node, run)
                 return _judge(run, run.container.ended)
     except GaveUp:
         return RunEnd.HANDED_BACK
@@ -50,12 +54,29 @@ def _read(node: ThisNode, run: Run) -> bool:
         run.reader = None
 
 
+def _learn_when_stop_was_wished(node: ThisNode, run: Run) -> None:
+    """A wish that comes while the container runs says who is to be stopped, not since when: the store knows."""
+    if run.stop_wished.is_set() and run.held.stop_requested_at is None:
+        stored = node.farm.store.executions.get(run.execution_id)
+        if stored is not None:
+            run.execution = replace(run.held, stop_requested_at=stored.stop_requested_at)
+
+
 def _judge(run: Run, ended: ContainerExit) -> Outcome:
     held = run.held
-    requested_at, deadline = held.stop_requested_at, held.deadline
-    stopped = run.stop_wished.is_set() and (requested_at is None or ended.finished_at >= requested_at)
+    deadline = held.deadline
+    stopped = run.stop_wished.is_set() and _ended_after_the_wish(run, ended)
     ran_over_unwatched = run.kill_at is None and deadline is not None and ended.finished_at >= deadline
     timed_out = run.timed_out or (ran_over_unwatched and not stopped)
     return judge_exit(
         ended, stopped=stopped, timed_out=timed_out, timeout_seconds=held.timeout_seconds, drained=run.drained
     )
+
+
+def _ended_after_the_wish(run: Run, ended: ContainerExit) -> bool:
+    """Not where it had ended by itself before. The wish has the API's time; our own signal that of this machine."""
+    requested_at = run.held.stop_requested_at
+    if requested_at is None or ended.finished_at >= requested_at:
+        return True
+    grace = timedelta(seconds=run.held.stop_grace_seconds)
+    return run.kill_at is not None and ended.finished_at >= run.kill_at - grace

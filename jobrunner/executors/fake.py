@@ -68,9 +68,10 @@ class _FakeContainer:
 
 
 class FakeEngine:
-    """The state that executors share, the scripts, and counts for assertions."""
+    """The state that executors share, the scripts, and counts for assertions. `now`: the clock of its machine."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.now = now
         self.changed = threading.Condition()
         self.containers: dict[tuple[str, str], _FakeContainer] = {}
         self.scripts: dict[tuple[str, ...] | None, Script] = {}
@@ -97,7 +98,7 @@ class FakeEngine:
         """End a running container."""
         with self.changed:
             container = self._of(execution_id)
-            ended = ContainerExit(exit_code, oom_killed, container.shown.started_at, datetime.now(UTC))
+            ended = ContainerExit(exit_code, oom_killed, container.shown.started_at, self.now())
             container.shown = replace(container.shown, status=ContainerStatus.EXITED, ended=ended)
             self.changed.notify_all()
 
@@ -192,7 +193,7 @@ class FakeExecutor:
                 raise fake.script.start_error
             self._engine.starts[container.execution_id] += 1
             fake.shown = Container(
-                container.id, container.execution_id, ContainerStatus.RUNNING, started_at=datetime.now(UTC)
+                container.id, container.execution_id, ContainerStatus.RUNNING, started_at=self._engine.now()
             )
             fake.files.write(fake.script.files)
             self._engine.run_on(container.execution_id, *fake.script.output)

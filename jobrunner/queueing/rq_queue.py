@@ -95,13 +95,16 @@ class RqQueue:
         pipeline.lrem(queue.intermediate_queue_key, 0, waiting.execution_id)
 
     def withdraw(self, execution_id: str) -> None:
-        """Take back the message of an execution that is not to run, if it is still waiting."""
+        """Take back the message of an execution that is not to run, if it is still waiting, or was taken just now."""
         key = Job.key_for(execution_id)
         with translating_errors():
-            lane_key = self._redis.hget(key, names.LANE)
+            lane_key, queue_name = self._redis.hmget(key, names.LANE, "origin")
             with self._redis.pipeline() as pipeline:
                 if lane_key is not None:
                     pipeline.lrem(lane_key, 1, execution_id)
+                if queue_name is not None:  # who took it finds no message, and leaves its id where he put it
+                    taken_key = Queue(queue_name.decode(), connection=self._redis).intermediate_queue_key
+                    pipeline.lrem(taken_key, 0, execution_id)
                 pipeline.delete(key)
                 pipeline.execute()
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 import structlog
 
 from jobrunner.engine.duty import Duty
-from jobrunner.engine.hand_back import hand_back, return_unclaimed
+from jobrunner.engine.hand_back import forget_message, hand_back, return_unclaimed
 from jobrunner.engine.janitors.reap import reap, reap_and_tell
 from jobrunner.engine.janitors.resume import Resume
 from jobrunner.engine.meter import sample_usage
@@ -67,6 +67,7 @@ class NodeService:
             ready=lambda: self._presence.engine_answers,
             stop_run=self._node.wish_stop,
             hand_back=lambda execution_id: hand_back(self._node, execution_id),
+            forget=lambda execution_id: forget_message(self._node, execution_id),
             let_go=self._node.detach,
             handover_seconds=settings.handover_seconds,
             drain=drain,

@@ -30,7 +30,7 @@ from rq.job import Job
 from rq.registry import FailedJobRegistry, FinishedJobRegistry
 from rq.suspension import is_suspended
 from rq.timeouts import BaseDeathPenalty
-from rq.utils import now
+from rq.utils import as_text, now
 from rq.worker import SimpleWorker
 
 from jobrunner.engine.reservations import Reservations
@@ -41,6 +41,7 @@ from jobrunner.worker.take import Taker
 POLL_SECONDS = 1.0  # backs up the wake-up by PUBLISH, which Redis delivers at most once
 MAINTENANCE_INTERVAL = timedelta(seconds=60)
 TTL_SECONDS = 60
+MOST_FORGOTTEN = 1000  # in one round of maintenance
 STUCK_EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h: run me again
 
 log = structlog.get_logger(__name__)
@@ -78,6 +79,7 @@ class SlotWorker(SimpleWorker):
         ready: Callable[[], bool],
         stop_run: Callable[[str], None],
         hand_back: Callable[[str], None],
+        forget: Callable[[str], bool],
         let_go: Callable[[], None],
         handover_seconds: float,
         drain: bool = False,
@@ -92,7 +94,7 @@ class SlotWorker(SimpleWorker):
             log_job_description=False,
         )
         self._slots, self._ready, self._stop_run = slots, ready, stop_run
-        self._hand_back, self._let_go = hand_back, let_go
+        self._hand_back, self._forget, self._let_go = hand_back, forget, let_go
         self._handover_seconds, self._drain = handover_seconds, drain
         self._wake_channel = names.wake_channel(farm_id)
         self._taker = Taker(connection, farm_id, node, incarnation, described)
@@ -178,8 +180,16 @@ class SlotWorker(SimpleWorker):
         for rq_queue in self.queues:
             for registry_class in (FinishedJobRegistry, FailedJobRegistry):
                 registry_class(queue=rq_queue).cleanup()
-            self.connection.zremrangebyscore(rq_queue.started_job_registry.key, 0, now().timestamp())
+            self._forget_abandoned(rq_queue.started_job_registry.key)
         self.last_cleaned_at = now()
+
+    def _forget_abandoned(self, started_key: str) -> None:
+        """Take what nobody beats for out of RQ's books. Its message would stay for ever: only an end lets it expire."""
+        abandoned = self.connection.zrangebyscore(started_key, 0, now().timestamp(), 0, MOST_FORGOTTEN)
+        for member in abandoned:
+            if not self._forget(as_text(member).split(":")[0]):
+                return
+            self.connection.zrem(started_key, member)
 
     # ---- taking
 

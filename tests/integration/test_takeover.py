@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from uuid import uuid4
 
 import pytest
@@ -83,9 +83,15 @@ def test_what_another_node_has_is_left_to_it(redis: Redis, farm_id: str, other: 
     assert clear_up(redis, farm_id, other) == {taken, ran}
 
 
-def test_what_was_withdrawn_after_it_had_been_taken_is_cleared_away(redis: Redis, farm_id: str) -> None:
+def test_what_is_withdrawn_after_it_has_been_taken_leaves_nothing(redis: Redis, farm_id: str) -> None:
     message = take(redis, farm_id, "one")
     RqQueue(redis, farm_id).withdraw(message)
+    assert redis.llen(shared(redis, farm_id).intermediate_queue_key) == 0
+
+
+def test_the_id_of_a_message_that_is_not_there_any_more_is_cleared_away(redis: Redis, farm_id: str) -> None:
+    message = take(redis, farm_id, "one")
+    redis.delete(Job.key_for(message))  # as a Redis that lost it
     assert clear_up(redis, farm_id, "two") == set()
     assert redis.llen(shared(redis, farm_id).intermediate_queue_key) == 0
 
@@ -99,8 +105,8 @@ def test_a_message_that_waits_is_left_where_it_is(redis: Redis, farm_id: str) ->
     assert redis.llen(Queue(names.node_queue(farm_id, "one"), connection=redis).key) == 1
 
 
-def test_a_beat_that_comes_before_the_birth_does_not_forbid_it(redis: Redis, farm_id: str) -> None:
-    worker = SlotWorker(
+def slot_worker(redis: Redis, farm_id: str, forget: Callable[[str], bool] = lambda execution_id: True) -> SlotWorker:
+    return SlotWorker(
         redis,
         farm_id=farm_id,
         node="one",
@@ -111,11 +117,36 @@ def test_a_beat_that_comes_before_the_birth_does_not_forbid_it(redis: Redis, far
         ready=lambda: True,
         stop_run=lambda execution_id: None,
         hand_back=lambda execution_id: None,
+        forget=forget,
         let_go=lambda: None,
         handover_seconds=1,
     )
+
+
+def test_a_beat_that_comes_before_the_birth_does_not_forbid_it(redis: Redis, farm_id: str) -> None:
+    worker = slot_worker(redis, farm_id)
     worker.beat_all()
     assert not redis.exists(worker.key)
     worker.register_birth()
     worker.beat_all()
     assert redis.ttl(worker.key) > 0
+
+
+def test_what_nobody_beats_for_is_forgotten_and_what_is_beaten_for_is_not(redis: Redis, farm_id: str) -> None:
+    """As when Redis was away when it was to be told of the end of a message."""
+    abandoned, beaten_for = run(redis, farm_id, "one"), run(redis, farm_id, "one")
+    started = shared(redis, farm_id).started_job_registry.key
+    (member,) = [m for m in redis.zrange(started, 0, -1) if m.startswith(abandoned.encode())]
+    redis.zadd(started, {member: 1})
+    asked: list[str] = []
+    slot_worker(redis, farm_id, lambda execution_id: asked.append(execution_id) or True).run_maintenance_tasks()
+    assert asked == [abandoned]
+    assert [m.split(b":")[0] for m in redis.zrange(started, 0, -1)] == [beaten_for.encode()]
+
+
+def test_what_could_not_be_forgotten_is_looked_at_again(redis: Redis, farm_id: str) -> None:
+    run(redis, farm_id, "one")
+    started = shared(redis, farm_id).started_job_registry.key
+    redis.zadd(started, dict.fromkeys(redis.zrange(started, 0, -1), 1))
+    slot_worker(redis, farm_id, lambda execution_id: False).run_maintenance_tasks()
+    assert redis.zcard(started) == 1

@@ -204,6 +204,7 @@ class World:
     threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8))
 
     def __post_init__(self) -> None:
+        self.engine.now = self.clock.now  # the Engine of a node tells the node's own time
         self.engine.images.add(IMAGE)
         for name, script in {"speak": SPEAKS, "fail": FAILS, "run-on": RUNS_ON, "ignore": IGNORES_SIGTERM}.items():
             self.engine.scripts[(name,)] = script

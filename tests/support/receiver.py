@@ -27,10 +27,14 @@ class Call:
     headers: dict[str, str]  # names in small letters
     body: bytes
     at: float  # seconds of the monotonic clock
+    mood: str = ""  # of the receiver, when it came
 
 
 class Receiver(ThreadingHTTPServer):
-    """Notes calls. `statuses` are answered in turn by paths that begin with /flaky."""
+    """Notes calls. `statuses` are answered in turn by paths that begin with /flaky.
+
+    `mood`: how all paths behave meanwhile, whatever they are, such as "hang"; empty: as they are.
+    """
 
     daemon_threads = True
 
@@ -44,6 +48,7 @@ class Receiver(ThreadingHTTPServer):
         self.url = f"{'https' if tls else 'http'}://{shown}:{self.server_port}"
         self.calls: list[Call] = []
         self.statuses: list[int] = []
+        self.mood = ""
         self.sent_bytes = 0
         self.closing = threading.Event()
 
@@ -73,8 +78,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.server.calls.append(Call(self.command, self.path, headers, body, time.monotonic()))
-        kind = urlsplit(self.path).path.split("/")[1]
+        mood = self.server.mood
+        self.server.calls.append(Call(self.command, self.path, headers, body, time.monotonic(), mood))
+        kind = mood or urlsplit(self.path).path.split("/")[1]
         behaviours: dict[str, Callable[[], None]] = {
             "hang": self._hang,
             "reset": self._reset,

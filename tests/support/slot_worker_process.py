@@ -95,6 +95,7 @@ def main(url: str, farm_id: str, node: str, slots: str, *options: str) -> None:
         ready=lambda: True,
         stop_run=lambda execution_id: note("stopped", execution_id),
         hand_back=lambda execution_id: note("handed_back", execution_id),
+        forget=lambda execution_id: note("forgotten", execution_id) or True,
         let_go=detached.set,
         handover_seconds=HANDOVER_SECONDS,
         drain="drain" in options,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
 from jobrunner.domain.events import Trouble
@@ -188,6 +191,41 @@ def test_what_ended_before_the_stop_was_wished_is_not_called_stopped(world: Worl
     stop_execution(world.farm(), execution)
     assert run_execution(world.node(), execution.id) is RunEnd.CLOSED
     assert world.get(execution).state is State.DONE
+
+
+def test_what_ended_before_a_stop_that_came_while_it_was_watched_is_not_called_stopped(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Engine may take its time to tell of an exit; meanwhile a stop is wished, and signalled."""
+    execution = world.submit("speak")
+    node = world.node()
+    wait = node.executor.wait
+
+    def stop_then_tell(*arguments: Any) -> Container:
+        ended = wait(*arguments)
+        world.clock.move(3600)
+        stop_execution(world.farm(), execution)
+        read_stop_wishes(node)
+        keep_time(node)
+        return ended
+
+    monkeypatch.setattr(node.executor, "wait", stop_then_tell)
+    assert run_execution(node, execution.id) is RunEnd.CLOSED
+    assert world.get(execution).state is State.DONE
+
+
+def test_what_our_signal_has_ended_is_called_stopped_although_the_api_s_clock_is_ahead(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution, node, run = world.running()
+    ahead = world.clock.now() + timedelta(seconds=30)
+    with monkeypatch.context() as patched:
+        patched.setattr(world.clock, "now", lambda: ahead)
+        stop_execution(world.farm(), execution)
+    read_stop_wishes(node)
+    keep_time(node)
+    assert run.result(5) is RunEnd.CLOSED
+    assert world.get(execution).state is State.STOPPED
 
 
 def test_a_stop_is_idempotent(world: World) -> None:

@@ -12,7 +12,7 @@ from jobrunner.domain.ports import Stream
 from jobrunner.domain.states import State
 from jobrunner.engine import presence as presence_module
 from jobrunner.engine.duty import Duty
-from jobrunner.engine.hand_back import hand_back, return_unclaimed
+from jobrunner.engine.hand_back import forget_message, hand_back, return_unclaimed
 from jobrunner.engine.presence import Presence
 from jobrunner.engine.run import run_execution
 from jobrunner.engine.run_end import RunEnd
@@ -176,6 +176,25 @@ def test_what_a_dead_worker_took_and_did_not_claim_is_sent_again(world: World) -
     return_unclaimed(world.node(), [waiting.id, ended.id, "5a023792-1445-44e9-8a8b-cfe5ad05d1c6"])
     assert world.queue.waiting == [(None, waiting.id)]
     assert world.get(waiting).state is State.ENQUEUED
+
+
+def test_the_message_of_an_execution_that_is_over_is_forgotten_where_its_worker_did_not(world: World) -> None:
+    waiting, ended = world.submit(), world.submit()
+    run_execution(world.node(), ended.id)
+    world.queue.waiting = [(None, ended.id), (None, waiting.id)]
+    return_unclaimed(world.node(), [ended.id])
+    assert world.queue.waiting == [(None, waiting.id)]
+    world.queue.waiting = [(None, ended.id), (None, waiting.id)]
+    assert all(forget_message(world.node(), execution_id) for execution_id in (ended.id, waiting.id))
+    assert world.queue.waiting == [(None, waiting.id)]
+
+
+def test_a_message_that_cannot_be_forgotten_now_is_kept_for_later(world: World) -> None:
+    ended = world.submit()
+    run_execution(world.node(), ended.id)
+    world.queue.is_down = True
+    assert not forget_message(world.node(), ended.id)
+    assert [event.where for event in world.announced(Trouble)] == ["forget message"]
 
 
 # ------------------------------------------------------------------------------------------------------- duties

@@ -1,0 +1,196 @@
+"""The farm that faults are done to: processes as an init system keeps them, on a Redis and a mongod of its own."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections import defaultdict
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from docker import APIClient
+
+from tests.chaos.network import Network, Proxies
+from tests.chaos.own_engine import OwnEngine
+from tests.chaos.own_mongods import OwnMongods
+from tests.chaos.records import Absence
+from tests.support.farm import Farm, free_port, wait_until
+from tests.support.farm_leftovers import farm_id_of
+from tests.support.images import ensure_test_image
+from tests.support.own_mongod import OwnMongod
+from tests.support.own_redis import OwnRedis
+from tests.support.services import docker_host
+
+NODES = ("one", "two", "three")
+SCHEDULERS = ("scheduler-1", "scheduler-2")
+APIS = ("api-1", "api-2")
+ASKS_FOR_RESTART = 75  # of a worker that cannot go on (EX_TEMPFAIL): its init system is to start it again
+KEEP_SECONDS = 0.3
+TROUBLE_SECONDS = 10.0  # how long after a fault of a service a process may end because of it
+AOF = ("--appendonly", "yes", "--appendfsync", "everysec", "--notify-keyspace-events", "Kl")
+SETTINGS = {
+    "node_beat_seconds": 2,
+    "node_silent_seconds": 15,
+    "janitor_interval_seconds": 1,
+    "retry_first_delay_seconds": 0.5,
+    "mongodb_timeout_seconds": 3,
+    "slots": 6,
+    "webhook_allow_loopback": "true",
+    "webhook_timeout_seconds": 3,
+    "delivery_first_delay_seconds": 0.5,
+    "delivery_factor": 1.5,
+    "delivery_longest_delay_seconds": 3,
+}
+
+
+class ChaosFarm:
+    """Two APIs, two schedulers, three workers. What ends by itself is noted, and started again.
+
+    `replicas`: MongoDB is a replica set of three, and fails over.
+    `own_engine`: the Engine that faults may be done to, and that the workers use; None: the machine's, which is spared.
+    """
+
+    def __init__(self, folder: Path, own_engine: OwnEngine | None = None, *, replicas: bool = False) -> None:
+        self.name = f"chaos_{uuid4().hex[:12]}"
+        self.farm_id = farm_id_of(self.name)
+        self.own_engine, self._engine_host = own_engine, own_engine.host if own_engine else docker_host()
+        image = ensure_test_image(self._engine_host)
+        self.redis = OwnRedis(folder, *AOF)
+        self.mongod: OwnMongod | OwnMongods = OwnMongods(folder) if replicas else OwnMongod(folder)
+        settings = {"farm_id": self.farm_id, "docker_host": self._engine_host, **SETTINGS}
+        self.farm = Farm(self.name, self.mongod.url, self.redis.url, folder, image, **settings)
+        self.networks = {node: Network() for node in NODES}
+        self._proxies = Proxies()
+        self._proxied: dict[str, dict[str, str]] = {}
+        self.ports = {APIS[0]: self.farm.port, APIS[1]: free_port()}
+        self.urls = [f"http://127.0.0.1:{port}" for port in self.ports.values()]
+        self.absences: list[Absence] = []
+        self.oddities: list[str] = []
+        self.locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._trouble_at = 0.0  # when a service was last seen in trouble
+        self._gone_since: dict[str, float] = {}
+        self._stopping = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
+
+    # ---- all of it
+
+    def start(self) -> None:
+        """Start it all, and wait until jobs can run."""
+        self.redis.start()
+        self.mongod.start()
+        self.farm.start_api()  # it makes the indexes
+        self.farm.end("api")
+        for name in (*APIS, *SCHEDULERS):
+            self.start_process(name)
+        wait_until(self.farm._is_healthy, 60, "an API is healthy")
+        for node in NODES:
+            self.farm.start_worker(node, **self._services_of(node))
+        self._keeper.start()
+
+    def end(self) -> None:
+        """End it all, and remove what it made."""
+        self._stopping.set()
+        if self._keeper.is_alive():
+            self._keeper.join()
+        for network in self.networks.values():
+            network.is_cut, network.delay = False, 0.0
+        self.mongod.thaw()
+        self.redis.thaw()
+        self.farm.end_all()
+        self._remove_containers()
+        self.redis.kill()
+        if isinstance(self.mongod, OwnMongods):
+            self.mongod.end()
+        else:
+            self.mongod.kill()
+        self._proxies.close()
+
+    # ---- its processes
+
+    def _services_of(self, node: str) -> dict[str, str]:
+        """The services as the worker of a node reaches them: through its network. (Replicas tell where they are.)"""
+        if node not in self._proxied:
+            urls = {"redis_url": self.redis.url}
+            if isinstance(self.mongod, OwnMongod):
+                urls["mongodb_url"] = self.mongod.url
+            self._proxied[node] = {
+                name: url.replace(f":{port}/", f":{self._proxies.add(self.networks[node], port)}/")
+                for name, url in urls.items()
+                if (port := urlsplit(url).port) is not None
+            }
+        return self._proxied[node]
+
+    def start_process(self, name: str) -> None:
+        """Start one. It may wait for services that are away."""
+        if name in APIS:
+            self.farm.start(name, "api", api_port=self.ports[name])
+        elif name in SCHEDULERS:
+            self.farm.start(name, "scheduler")
+        else:
+            self.farm.start(name, "worker", "--node", name, **self._services_of(name))
+        if name in self._gone_since:
+            self.absences.append(Absence(name, self._gone_since.pop(name), time.time()))
+
+    def end_process(self, name: str, signum: int) -> None:
+        """End one. One that does not go by SIGTERM in time is noted, and killed."""
+        process = self.farm.processes[name]
+        try:
+            self.farm.end(name, signum)
+        except subprocess.TimeoutExpired:
+            self.oddities.append(f"{name} did not end within 15 s of SIGTERM")
+            self.farm.processes[name] = process
+            self.farm.end(name, signal.SIGKILL)
+        self._gone_since[name] = time.time()
+
+    def _keep(self) -> None:
+        while not self._stopping.wait(KEEP_SECONDS):
+            if any(self.locks[service].locked() for service in ("redis", "mongod", "engine")):
+                self._trouble_at = time.time()
+            for name in (*APIS, *SCHEDULERS, *NODES):
+                if self.locks[name].acquire(blocking=False):
+                    try:
+                        self._keep_one(name)
+                    finally:
+                        self.locks[name].release()
+
+    def _keep_one(self, name: str) -> None:
+        process = self.farm.processes.get(name)
+        if process is None or process.poll() is None:
+            return
+        if process.returncode != ASKS_FOR_RESTART and not self._service_was_in_trouble():
+            self.oddities.append(f"{name} ended by itself, with {process.returncode}")
+        self._gone_since[name] = time.time()
+        self.start_process(name)
+
+    def _service_was_in_trouble(self) -> bool:
+        """A process that starts then may say so and end: it is started again until it can work."""
+        return time.time() - self._trouble_at < TROUBLE_SECONDS
+
+    def node_of(self, incarnation: str) -> str | None:
+        """The node of a worker process, by the name that it stamps messages with (it has its pid)."""
+        pid = re.search(r"(\d+)-[0-9a-f]{8}$", incarnation)
+        return next((n for n in NODES if pid and self._pid(n) == int(pid[1])), None)
+
+    def _pid(self, name: str) -> int | None:
+        process = self.farm.processes.get(name)
+        return process.pid if process else None
+
+    # ---- its Engine
+
+    def engine(self) -> APIClient:
+        """A client of the Engine that the farm uses."""
+        return APIClient(self._engine_host, version="auto", timeout=30)
+
+    def _remove_containers(self) -> None:
+        engine = self.engine()
+        for container in engine.containers(all=True, filters=self.labelled()):
+            engine.remove_container(container["Id"], force=True)
+        engine.close()
+
+    def labelled(self) -> dict[str, list[str]]:
+        """The filter for what is the farm's."""
+        return {"label": [f"jobrunner.farm={self.farm_id}"]}
