@@ -65,9 +65,17 @@ class OwnEngine:
     def close(self) -> None:
         """End it for good. (Its containers must be gone.)"""
         self.end(signal.SIGTERM)
+        self._kill_shims()
         if self._namespaces is not None:
             self._namespaces.kill()
             self._namespaces.wait(END_SECONDS)
+
+    def _kill_shims(self) -> None:
+        """Those of containers that were just being started when it was killed: it forgets them."""
+        socket = f"{self._folder}/exec/containerd/containerd.sock"
+        for process in psutil.process_iter(["cmdline"]):
+            if socket in (process.info["cmdline"] or ()):
+                process.kill()
 
     def _containerd_lives(self) -> bool:
         pid_file = self._folder / "exec/containerd/containerd.pid"
