@@ -43,6 +43,7 @@ def execution_document(execution: Execution, settings: Settings) -> dict[str, An
         "reason": execution.reason,
         "oomKilled": execution.oom_killed,
         "attempt": execution.attempt,
+        "arrayIndex": execution.array_index,
         "labels": execution.spec.labels,
         "retriedFrom": execution.retried_from,
         "retriedBy": execution.retried_by,

@@ -170,6 +170,7 @@ def test_executions_are_listed_newest_first_by_status_and_task(api: ApiFarm) -> 
             "finishedAt": None,
             "exitCode": 0,
             "attempt": 1,
+            "arrayIndex": None,
             "labels": {},
             "url": posted[0]["executionUrl"],
         }

@@ -44,9 +44,9 @@ def search_tasks() -> Document:
 @repeatable
 def enqueue_job(task_id: str) -> Document:
     """Make a job of the task, and start it or schedule it."""
-    farm = current_farm()
+    farm, task_id = current_farm(), check_task_id(task_id)
     spec, address, token = parse_spec(body()), caller_address(), request_token()
-    taken = submit(farm, check_task_id(task_id), spec, caller_address=address, token=token)
+    taken = submit(farm, task_id, spec, caller_address=address, token=token)
     return translate.accepted(taken, urls_for_request(farm.settings))
 
 
