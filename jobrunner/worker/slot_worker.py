@@ -41,6 +41,7 @@ from jobrunner.worker.take import Taker
 POLL_SECONDS = 1.0  # backs up the wake-up by PUBLISH, which Redis delivers at most once
 MAINTENANCE_INTERVAL = timedelta(seconds=60)
 TTL_SECONDS = 60
+SUBSCRIPTION_SECONDS = 1.0  # for its thread to end
 MOST_FORGOTTEN = 1000  # in one round of maintenance
 STUCK_EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h: run me again
 
@@ -164,6 +165,15 @@ class SlotWorker(SimpleWorker):
             log.error("worker_exits_with_stuck_runs", runs=len(stuck))
             os._exit(STUCK_EXIT_CODE)
         self._threads.shutdown()
+
+    def unsubscribe(self) -> None:
+        """Have the thread end that hears RQ's commands; it closes the subscription as it ends.
+
+        RQ closes it a second time, perhaps at the same moment, and redis-py's close() is for one thread only.
+        """
+        if self.pubsub_thread:
+            self.pubsub_thread.stop()
+            self.pubsub_thread.join(timeout=SUBSCRIPTION_SECONDS)
 
     def check_for_suspension(self, burst: bool) -> None:
         """Nothing: `_take` looks, where it can wait for a Redis that does not answer. RQ's loop would end."""
