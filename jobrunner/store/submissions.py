@@ -12,6 +12,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from pymongo.write_concern import WriteConcern
 
 from jobrunner.domain.executions import Execution, Job
+from jobrunner.errors import StoreUnavailable
 from jobrunner.store.errors import translating_errors
 from jobrunner.store.executions import execution_document
 from jobrunner.store.jobs import job_document
@@ -47,4 +48,6 @@ def _insert(documents: Sequence[Document], session: ClientSession) -> None:
         codes = {fault["code"] for fault in (error.details or {}).get("writeErrors", ())}
         if codes == {_DUPLICATE_KEY}:
             raise DuplicateKeyError("is there already") from error
-        raise
+        if error.has_error_label("TransientTransactionError"):  # with_transaction tries it again
+            raise
+        raise StoreUnavailable(f"MongoDB did not take all of them (error codes {sorted(codes)})") from error

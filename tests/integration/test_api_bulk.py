@@ -147,11 +147,12 @@ def test_the_same_call_again_makes_nothing_more(api: ApiFarm) -> None:
 def test_wherever_the_api_dies_there_are_all_or_none_and_the_repetition_makes_all(api: ApiFarm, kind: Kind) -> None:
     there = api.post("t")
     jobs = {"name": "a"}, {"after": [{"name": "a"}]}, {"cron": "@hourly"}, {"after": [{"job": there["jobId"]}]}
+    trouble = Trouble(kind=kind)
+    client = create_app(trouble.around_farm(api.farm)).test_client()
     for at in range(1, 60):
-        trouble = Trouble(at=at, kind=kind)
+        trouble.begin(at)
         before = stored()
         body = json.dumps({"jobs": [{"task": "t", "image": "busybox"} | job for job in jobs]})
-        client = create_app(trouble.around_farm(api.farm)).test_client()
         try:
             client.post("/jobs/bulk/", data=body, headers={"Idempotency-Key": f"key-{at}"})
         except Crash:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from jobrunner.api.app import create_app
@@ -112,13 +113,14 @@ def test_while_one_is_at_work_the_other_is_told_to_come_again(api: ApiFarm, monk
 
 
 def test_ten_at_once_make_one_job_and_are_all_answered_the_same(api: ApiFarm) -> None:
-    def post(_: int) -> tuple[int, bytes]:
-        client = create_app(api.farm).test_client()
+    clients = [create_app(api.farm).test_client() for _ in range(10)]
+
+    def post(client: FlaskClient) -> tuple[int, bytes]:
         answer = client.post("/tasks/t/", data=json.dumps(NOW), headers={KEY: "one"})
         return answer.status_code, answer.data
 
     with ThreadPoolExecutor(10) as threads:
-        answers = set(threads.map(post, range(10)))
+        answers = set(threads.map(post, clients))
     assert [status for status, _ in answers] == [200]
     assert stored() == (1, 1)
 
@@ -129,12 +131,14 @@ def test_ten_at_once_make_one_job_and_are_all_answered_the_same(api: ApiFarm) ->
 def test_wherever_the_api_dies_the_repetition_completes_one_job(
     api: ApiFarm, kind: Kind, path: str, method: str, spec: dict[str, Any]
 ) -> None:
+    trouble = Trouble(kind=kind)
+    client = create_app(trouble.around_farm(api.farm)).test_client()
     for at in range(1, 30):
-        key, trouble = f"key {at}".replace(" ", "-"), Trouble(at=at, kind=kind)
+        key = f"key-{at}"
+        trouble.begin(at)
         where = path.replace("/t/", f"/t{at}/") if method == "POST" else f"/tasks/t/jobs/{new_id()}/"
-        troubled = trouble.around_farm(api.farm)
         try:
-            create_app(troubled).test_client().open(where, method=method, data=json.dumps(spec), headers={KEY: key})
+            client.open(where, method=method, data=json.dumps(spec), headers={KEY: key})
         except Crash:
             pass
         if len(trouble.calls) < at:

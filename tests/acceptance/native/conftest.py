@@ -116,7 +116,7 @@ def post_recurring(farm: Farm) -> Iterator[Callable[..., dict[str, Any]]]:
     posted: list[dict[str, Any]] = []
 
     def post(*command: str) -> dict[str, Any]:
-        posted.append(farm.post_job(*command, cron="*/2 * * * * *", stopGrace=0))
+        posted.append(farm.post_job(*command, cron="* * * * * */2", stopGrace=0))
         return posted[-1]
 
     yield post
