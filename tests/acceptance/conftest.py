@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from uuid import uuid4
 
 import pytest
@@ -13,8 +14,8 @@ from tests.support.farm_leftovers import drop, farm_id_of, remove_containers
 FarmMaker = Callable[..., Farm]
 
 
-@pytest.fixture(scope="session")
-def make_farm(
+@contextmanager
+def farm_maker(
     mongodb_url: str, redis_url: str, test_image: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[FarmMaker]:
     """Makes farms, each with a database of its own; ends their processes and removes what they made."""
@@ -33,9 +34,27 @@ def make_farm(
         drop(mongodb_url, redis_url, farm.name)
 
 
+@pytest.fixture(scope="module")
+def make_farm(
+    mongodb_url: str, redis_url: str, test_image: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FarmMaker]:
+    """Makes farms that are there until the tests of a file are over."""
+    with farm_maker(mongodb_url, redis_url, test_image, tmp_path_factory) as make:
+        yield make
+
+
 @pytest.fixture(scope="session")
-def farm(make_farm: FarmMaker) -> Farm:
+def make_lasting_farm(
+    mongodb_url: str, redis_url: str, test_image: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FarmMaker]:
+    """Makes farms that are there until all tests are over."""
+    with farm_maker(mongodb_url, redis_url, test_image, tmp_path_factory) as make:
+        yield make
+
+
+@pytest.fixture(scope="session")
+def farm(make_lasting_farm: FarmMaker) -> Farm:
     """One farm for all tests that do not break it: API, scheduler, one worker."""
-    farm = make_farm()
+    farm = make_lasting_farm()
     farm.start_all("one")
     return farm

@@ -96,7 +96,7 @@ def test_of_a_limit_no_more_run_at_once_also_when_a_worker_is_killed(placed: Far
     for some, most in ((jobs, 2), (single, 1), (render, 2)):
         ended = [placed.wait_for_end(job, seconds=90) for job in some]
         assert {execution["status"] for execution in ended} == {"done"}
-        assert most_running(ended) == most
+        assert most_running(ended) <= most
 
 
 def test_workers_on_one_engine_leave_each_other_s_containers_alone(placed: Farm) -> None:

@@ -48,9 +48,9 @@ def hooks() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="session")
-def farm(make_farm: FarmMaker, example_image: str, inbox: Inbox) -> Farm:
+def farm(make_lasting_farm: FarmMaker, example_image: str, inbox: Inbox) -> Farm:
     """The farm of this folder: it may call this machine, sends e-mail, trusts a proxy, and logs all that it can."""
-    farm = make_farm(
+    farm = make_lasting_farm(
         webhook_allow_loopback=True,
         delivery_first_delay_seconds=0.2,
         smtp_host="127.0.0.1",
