@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from jobrunner.cli.local.data_folder import free_port
@@ -21,6 +22,15 @@ from jobrunner.executors.docker.client import EngineClient
 from jobrunner.settings import Settings
 
 STANDARD_DOCKER_HOST = "unix:///var/run/docker.sock"
+# A database of its own for each test is 80 files that mongod keeps open for ten minutes after it was dropped. A
+# thousand tests in that time would be more files than a process may have open, and mongod would end.
+FORGETS_FILES_SOON = (
+    *("--syncdelay", "5"),
+    *(
+        "--wiredTigerEngineConfigString",
+        "file_manager=(close_idle_time=5,close_scan_interval=2,close_handle_minimum=100)",
+    ),
+)
 
 
 @contextmanager
@@ -41,7 +51,8 @@ def mongodb_service(folder: Path) -> Iterator[str]:
         yield named
         return
     port = free_port()
-    with running(mongodb_program(folder / "mongodb", port), folder):
+    program = mongodb_program(folder / "mongodb", port)
+    with running(replace(program, command=(*program.command, *FORGETS_FILES_SOON)), folder):
         yield mongodb_url(port)
 
 
