@@ -104,10 +104,9 @@ def test_listeners_go_with_their_clients_and_the_api_ends_under_others(make_farm
     with listening(farm), listening(farm), listening(farm):
         assert farm.http.get(f"{farm.url}/events/", timeout=10).status_code == 503
 
-    def has_room() -> bool:
-        with requests.get(f"{farm.url}/events/", stream=True, timeout=10) as answer:
-            return answer.status_code == 200
+    def one_more() -> requests.Response | None:
+        answer = requests.get(f"{farm.url}/events/", stream=True, timeout=10)
+        return answer if answer.status_code == 200 else None
 
-    wait_until(has_room, 10, "those that have gone have made room")
-    with listening(farm):
+    with wait_until(one_more, 10, "those that have gone have made room"):
         assert farm.end("api") < 6
