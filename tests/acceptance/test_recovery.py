@@ -24,6 +24,7 @@ from tests.support.containers import (
     wait_for_exit,
 )
 from tests.support.farm import Farm, wait_until
+from tests.support.farm_leftovers import remove_container
 from tests.support.own_mongod import OwnMongod
 from tests.support.own_redis import OwnRedis
 
@@ -73,7 +74,7 @@ def shaken(made: Farm) -> Iterator[Farm]:
 def remove_containers(farm: Farm) -> None:
     with containers_of(farm) as found:
         for container in found:
-            container.remove(force=True)
+            remove_container(container)
 
 
 def running(farm: Farm, *command: str, **spec: Any) -> tuple[dict[str, Any], str]:

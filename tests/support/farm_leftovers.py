@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import docker
+from docker.errors import APIError
+from docker.models.containers import Container
 from pymongo import MongoClient
 from redis import Redis
 
@@ -15,9 +17,19 @@ def farm_id_of(name: str) -> str:
 def remove_containers(farm_id: str) -> None:
     """Remove every container that carries the farm's label."""
     engine = docker.from_env(timeout=30)
-    for container in engine.containers.list(all=True, filters={"label": f"jobrunner.farm={farm_id}"}):
-        container.remove(force=True)
+    label = f"jobrunner.farm={farm_id}"
+    for container in engine.containers.list(all=True, filters={"label": label}, ignore_removed=True):
+        remove_container(container)
     engine.close()
+
+
+def remove_container(container: Container) -> None:
+    """Remove it, unless it is gone, or its worker is removing it."""
+    try:
+        container.remove(force=True)
+    except APIError as error:
+        if error.status_code not in (404, 409):
+            raise
 
 
 # In one step: or what is written meanwhile would be lost by half, which no Redis does that loses what it holds.
