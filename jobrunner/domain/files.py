@@ -25,7 +25,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 def _container_path(value: str) -> str:
     parts = value.split("/")
     if not value.startswith("/"):
-        raise ValueError("must be an absolute path in the container, such as /work/data.csv")
+        raise ValueError("must be an absolute path in the container, such as /in/data.csv")
     if "." in parts or ".." in parts or _CONTROL.search(value):
         raise ValueError("must not have '.', '..' or control characters in it")
     path = "/" + "/".join(filter(None, parts))
