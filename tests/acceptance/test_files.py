@@ -53,16 +53,16 @@ def test_what_is_uploaded_is_in_the_container_and_what_it_makes_of_it_comes_back
     assert (file["size"], file["sha256"]) == (len(LARGE), hashlib.sha256(LARGE).hexdigest())
     accepted = shell(
         farm,
-        "mkdir -p /work/out/deep; sha256sum /work/in.bin; /work/run.sh; cp /work/in.bin /work/out/deep/copy",
+        "mkdir -p /job/out/deep; sha256sum /job/in.bin; /job/run.sh; cp /job/in.bin /job/out/deep/copy",
         inputs=[
-            {"file": file["fileId"], "path": "/work/in.bin"},
+            {"file": file["fileId"], "path": "/job/in.bin"},
             {
-                "file": upload(farm, b"#!/bin/sh\necho ran >/work/note\n")["fileId"],
-                "path": "/work/run.sh",
+                "file": upload(farm, b"#!/bin/sh\necho ran >/job/note\n")["fileId"],
+                "path": "/job/run.sh",
                 "mode": "755",
             },
         ],
-        outputs=["/work/out", {"path": "/work/note", "name": "note.txt"}],
+        outputs=["/job/out", {"path": "/job/note", "name": "note.txt"}],
     )
     execution = farm.wait_for_end(accepted)
     assert execution["status"] == "done", execution

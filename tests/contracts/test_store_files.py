@@ -177,8 +177,8 @@ def test_files_that_nobody_uses_are_found_the_longest_idle_first(store: Store) -
 
 
 def kept(execution_id: str, claim: int, writer: str) -> Artifacts:
-    item = Artifact("out/a.csv", "/work/out/a.csv", 5, "ab" * 32, True, artifact_content(execution_id, writer, 0))
-    return Artifacts(execution_id, claim, writer, (item,), (NotKept("/work/x", "is not there"),))
+    item = Artifact("out/a.csv", "/job/out/a.csv", 5, "ab" * 32, True, artifact_content(execution_id, writer, 0))
+    return Artifacts(execution_id, claim, writer, (item,), (NotKept("/job/x", "is not there"),))
 
 
 def test_what_is_kept_is_replaced_as_a_whole_and_never_by_an_earlier_run(store: Store) -> None:
