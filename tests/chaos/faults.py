@@ -111,26 +111,43 @@ class KillAt(Fault):
         return end_and_start(scene, targets, signal.SIGKILL, planned.seconds) if targets else "the moment did not come"
 
 
-class RedisFault(Fault):
-    """Something that happens to Redis."""
+class ServiceFault(Fault):
+    """Something that happens to a service: to "redis", or to "mongod"."""
+
+    def __init__(self, service: str, pattern: Pattern) -> None:
+        super().__init__(pattern)
+        self._service = service
 
     def targets(self, scene: Scene, drawn: random.Random) -> Sequence[str]:
-        """Redis."""
-        return ["redis"]
+        """The service."""
+        return [self._service]
 
 
-class RedisRestart(RedisFault):
-    """It is killed, and comes back with its append-only file."""
+class ServiceRestart(ServiceFault):
+    """It is killed, and comes back with what it has on disk."""
 
     def act(self, scene: Scene, targets: Sequence[str], planned: Planned) -> str:
         """Kill, wait, start."""
-        scene.farm.redis.kill()
+        service = getattr(scene.farm, self._service)
+        service.kill()
         time.sleep(planned.seconds)
-        scene.farm.redis.start()
+        service.start()
         return ""
 
 
-class RedisFlush(RedisFault):
+class ServiceHangs(ServiceFault):
+    """It takes connections, and answers nothing."""
+
+    def act(self, scene: Scene, targets: Sequence[str], planned: Planned) -> str:
+        """SIGSTOP, SIGCONT."""
+        service = getattr(scene.farm, self._service)
+        service.freeze()
+        time.sleep(planned.seconds)
+        service.thaw()
+        return ""
+
+
+class RedisFlush(ServiceFault):
     """It loses all that it held."""
 
     def act(self, scene: Scene, targets: Sequence[str], planned: Planned) -> str:
@@ -140,7 +157,7 @@ class RedisFlush(RedisFault):
         return ""
 
 
-class RedisFull(RedisFault):
+class RedisFull(ServiceFault):
     """It has no memory for anything new (maxmemory with noeviction)."""
 
     def act(self, scene: Scene, targets: Sequence[str], planned: Planned) -> str:
@@ -149,47 +166,6 @@ class RedisFull(RedisFault):
             client.config_set("maxmemory", TOO_LITTLE_BYTES)
             time.sleep(planned.seconds)
             client.config_set("maxmemory", 0)
-        return ""
-
-
-class RedisHangs(RedisFault):
-    """It takes connections, and answers nothing."""
-
-    def act(self, scene: Scene, targets: Sequence[str], planned: Planned) -> str:
-        """SIGSTOP, SIGCONT."""
-        scene.farm.redis.freeze()
-        time.sleep(planned.seconds)
-        scene.farm.redis.thaw()
-        return ""
-
-
-class MongodFault(Fault):
-    """Something that happens to mongod."""
-
-    def targets(self, scene: Scene, drawn: random.Random) -> Sequence[str]:
-        """Mongod."""
-        return ["mongod"]
-
-
-class MongodRestart(MongodFault):
-    """It is killed, and comes back with its data."""
-
-    def act(self, scene: Scene, targets: Sequence[str], planned: Planned) -> str:
-        """Kill, wait, start."""
-        scene.farm.mongod.kill()
-        time.sleep(planned.seconds)
-        scene.farm.mongod.start()
-        return ""
-
-
-class MongodHangs(MongodFault):
-    """It takes connections, and answers nothing."""
-
-    def act(self, scene: Scene, targets: Sequence[str], planned: Planned) -> str:
-        """SIGSTOP, SIGCONT."""
-        scene.farm.mongod.freeze()
-        time.sleep(planned.seconds)
-        scene.farm.mongod.thaw()
         return ""
 
 
@@ -302,12 +278,12 @@ _ALL: tuple[Fault, ...] = (
     KillAt(Moment.CLOSED, (*SCHEDULERS, *NODES), Pattern("all: kill -9 between close and delivery")),
     KillAt(Moment.FIRED, SCHEDULERS, Pattern("schedulers: kill -9 while they enqueue")),
     KillAt(Moment.CALLED, SCHEDULERS, Pattern("schedulers: kill -9 while they deliver")),
-    RedisRestart(Pattern("Redis: restart", 0.5, 4)),
-    RedisFlush(Pattern("Redis: FLUSHALL")),
-    RedisFull(Pattern("Redis: out of memory", 2, 8)),
-    RedisHangs(Pattern("Redis: hangs", 2, 8)),
-    MongodRestart(Pattern("mongod: restart", 1, 20)),
-    MongodHangs(Pattern("mongod: hangs", 2, 20)),
+    ServiceRestart("redis", Pattern("Redis: restart", 0.5, 4)),
+    RedisFlush("redis", Pattern("Redis: FLUSHALL")),
+    RedisFull("redis", Pattern("Redis: out of memory", 2, 8)),
+    ServiceHangs("redis", Pattern("Redis: hangs", 2, 8)),
+    ServiceRestart("mongod", Pattern("mongod: restart", 1, 20)),
+    ServiceHangs("mongod", Pattern("mongod: hangs", 2, 20)),
     RemoveContainer(Pattern("container removed by hand", times=2)),
     NetworkFault({"delay": DELAY_SECONDS}, Pattern("worker: slow network", 5, 15)),
     NetworkFault({"is_cut": True}, Pattern("worker: cut off for a while", 1, 6)),

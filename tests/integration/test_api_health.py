@@ -16,9 +16,9 @@ from jobrunner.queueing.rq_queue import RqQueue
 from jobrunner.settings import Settings
 from jobrunner.store import connection
 from jobrunner.wiring import mongo_store
+from tests.support.list_queue import DictTriggers
 from tests.support.own_mongod import OwnMongod
 from tests.support.own_redis import OwnRedis
-from tests.support.recording import RecordingTriggers
 
 SOON_SECONDS = 6.0
 
@@ -44,7 +44,7 @@ def client(mongod: OwnMongod, redis_server: OwnRedis) -> Iterator[FlaskClient]:
     settings = Settings(mongodb_url=mongod.url, redis_url=redis_server.url)
     connection.connect(settings)
     queue = RqQueue(redis_connection.connect(settings), "test")
-    farm = Farm(settings, mongo_store(), queue, RecordingTriggers(), announce=lambda event: None)
+    farm = Farm(settings, mongo_store(), queue, DictTriggers(), announce=lambda event: None)
     yield create_app(farm).test_client()
     connection.disconnect()
 

@@ -23,7 +23,7 @@ from jobrunner.settings import Settings
 from jobrunner.wiring import mongo_store
 from tests.support.api_farm import ApiFarm, api_farm, faults_of
 from tests.support.farm import wait_until
-from tests.support.recording import RecordingQueue, RecordingTriggers
+from tests.support.list_queue import DictTriggers, ListQueue
 
 SECRET_TASK = "prod-payroll"
 OWN_TASK = "ci-1"
@@ -33,7 +33,7 @@ BODIES: dict[str, Any] = {"native.create_api_key": {"name": "mine", "role": "adm
 
 def all_routes() -> list[tuple[Rule, str]]:
     """Every rule of the application, with each method that is not for asking about it."""
-    farm = Farm(Settings(), mongo_store(), RecordingQueue(), RecordingTriggers(), announce=lambda event: None)
+    farm = Farm(Settings(), mongo_store(), ListQueue(), DictTriggers(), announce=lambda event: None)
     rules = create_app(farm).url_map.iter_rules()
     return [
         (rule, method) for rule in rules for method in sorted(rule.methods or ()) if method not in ("HEAD", "OPTIONS")

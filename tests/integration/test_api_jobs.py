@@ -130,7 +130,7 @@ def test_stopping_a_running_execution_tells_its_node(api: ApiFarm) -> None:
     posted = api.post()
     api.advance(posted["executionId"], State.PULLING, State.RUNNING, node="n1")
     assert api.client.post(posted["executionUrl"] + "/stop/").json["stopped"] == "stopping"
-    assert api.queue.signalled == [(posted["executionId"], "n1")]
+    assert api.queue.stops == [(posted["executionId"], "n1")]
 
 
 def test_head_and_options_answer_as_http_has_it(api: ApiFarm) -> None:

@@ -17,7 +17,7 @@ from jobrunner.settings import Settings
 from jobrunner.store import connection
 from jobrunner.wiring import mongo_store
 from tests.support.api_farm import ApiFarm, api_farm, faults_of
-from tests.support.recording import RecordingQueue, RecordingTriggers
+from tests.support.list_queue import DictTriggers, ListQueue
 
 SOON_SECONDS = 5.0
 
@@ -49,7 +49,7 @@ def without_mongo(dead_port: int) -> Iterator[ApiFarm]:
         mongodb_url=f"mongodb://127.0.0.1:{dead_port}/?directConnection=true", mongodb_timeout_seconds=1
     )
     connection.connect(settings)
-    queue, triggers = RecordingQueue(), RecordingTriggers()
+    queue, triggers = ListQueue(), DictTriggers()
     farm = Farm(settings, mongo_store(), queue, triggers, announce=lambda event: None)
     yield ApiFarm(farm, queue, triggers, create_app(farm).test_client())
     connection.disconnect()
@@ -95,7 +95,7 @@ def test_without_mongo_every_route_answers_503_and_when_to_come_back(without_mon
 def test_without_redis_no_job_is_taken_in_and_the_rest_works(mongodb_url: str) -> None:
     with api_farm(mongodb_url) as api:
         posted = api.post("t")
-        api.queue.down = True
+        api.queue.is_down = True
         refused = api.client.post("/tasks/other/", data='{"image": "a"}')
         assert refused.status_code == 503
         assert set(faults_of(refused)) == {"redis"}

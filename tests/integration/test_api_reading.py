@@ -110,7 +110,7 @@ def test_a_job_whose_expiration_has_passed_is_not_run_again(api: ApiFarm) -> Non
 
 def test_nothing_is_run_again_while_redis_is_away(api: ApiFarm) -> None:
     posted = api.post("t")
-    api.queue.down = True
+    api.queue.is_down = True
     assert api.client.post(posted["jobUrl"] + "/retry/").status_code == 503
     assert get(api, posted["jobUrl"])["job"]["executionCount"] == 1
 
@@ -374,7 +374,7 @@ def test_what_waits_is_shown_by_pool_and_priority(api: ApiFarm) -> None:
 
 def test_the_status_says_what_it_cannot_tell_without_redis(api: ApiFarm) -> None:
     api.post("later", startIn="1h")
-    api.queue.down = True
+    api.queue.is_down = True
     document = get(api, "/status/")
     assert [fault["field"] for fault in document["errors"]] == ["redis"]
     assert document["queues"]["jobs"] == {"length": None, "waiting": []}

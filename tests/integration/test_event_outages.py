@@ -19,8 +19,8 @@ from jobrunner.store import connection
 from jobrunner.wiring import mongo_store
 from tests.support.api_farm import ApiFarm, faults_of
 from tests.support.farm import free_port, wait_until
+from tests.support.list_queue import DictTriggers, ListQueue
 from tests.support.own_mongod import OwnMongod
-from tests.support.recording import RecordingQueue, RecordingTriggers
 
 pytestmark = pytest.mark.services
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.services
 def api_on(url: str) -> Iterator[ApiFarm]:
     settings = Settings(mongodb_url=url, mongodb_timeout_seconds=1)
     connection.connect(settings)
-    queue, triggers = RecordingQueue(), RecordingTriggers()
+    queue, triggers = ListQueue(), DictTriggers()
     farm = Farm(settings, mongo_store(), queue, triggers, announce=lambda event: None)
     yield ApiFarm(farm, queue, triggers, create_app(farm).test_client())
     connection.disconnect()

@@ -22,7 +22,7 @@ from jobrunner.engine.move import move
 from jobrunner.settings import Settings
 from jobrunner.store import connection
 from jobrunner.wiring import mongo_store
-from tests.support.recording import RecordingQueue, RecordingTriggers
+from tests.support.list_queue import DictTriggers, ListQueue
 
 CLOSE_SECONDS = 5.0
 BASE = "http://localhost"  # what Flask's test client calls the server
@@ -33,8 +33,8 @@ class ApiFarm:
     """The farm, its recording parts, and a client of its API."""
 
     farm: Farm
-    queue: RecordingQueue
-    triggers: RecordingTriggers
+    queue: ListQueue
+    triggers: DictTriggers
     client: FlaskClient
 
     def post(self, task_id: str = "", **spec: Any) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def api_farm(mongodb_url: str, **settings: Any) -> Iterator[ApiFarm]:
     connection.connect(chosen)
     try:
         connection.ensure_indexes()
-        queue, triggers = RecordingQueue(), RecordingTriggers()
+        queue, triggers = ListQueue(), DictTriggers()
         farm = Farm(chosen, mongo_store(), queue, triggers, announce=lambda event: None)
         app = create_app(farm)
         try:

@@ -1,4 +1,4 @@
-"""A queue and an alarm clock that only note what they are asked for."""
+"""A queue and an alarm clock without Redis: fakes of the ports ExecutionQueue and Triggers."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from jobrunner.domain.placement import PLAIN, Demand, Priority, Waiting
 from jobrunner.errors import QueueUnavailable
 
 
-class RecordingQueue:
-    """The ExecutionQueue port. `down`: it does not answer."""
+class ListQueue:
+    """The port ExecutionQueue on lists. `None` is the name of the shared queue. `pushed`: all that ever came."""
 
     def __init__(self) -> None:
         self.pushed: list[str] = []
-        self.lines: dict[str, tuple[str, Priority]] = {}
-        self.withdrawn: list[str] = []
-        self.signalled: list[tuple[str, str]] = []
-        self.down = False
+        self.waiting: list[tuple[str | None, str]] = []
+        self.taken: set[str] = set()
+        self.stops: list[tuple[str, str]] = []
+        self.is_down = False
+        self.demands: dict[str, Demand] = {}
         self.under_limit: dict[str, set[str]] = {}
 
     def push(
@@ -30,11 +31,16 @@ class RecordingQueue:
         node: str | None = None,
         at_front: bool = False,
     ) -> str:
-        """Note it."""
+        """Put a message on a queue."""
         self.check()
         self.pushed.append(execution_id)
-        self.lines[execution_id] = demand.pool, demand.priority
+        self.demands[execution_id] = demand
+        self.waiting.insert(0 if at_front else len(self.waiting), (node, execution_id))
         return execution_id
+
+    def take(self) -> str | None:
+        """Take the next message, of any queue."""
+        return self.waiting.pop(0)[1] if self.waiting else None
 
     def push_all(self, waiting: Iterable[Waiting]) -> None:
         """Put many."""
@@ -42,19 +48,20 @@ class RecordingQueue:
             self.push(one.execution_id, one.demand, waiting_since=one.since)
 
     def withdraw(self, execution_id: str) -> None:
-        """Note it."""
+        """Take a message back."""
         self.check()
-        self.withdrawn.append(execution_id)
+        self.waiting = [(node, waiting) for node, waiting in self.waiting if waiting != execution_id]
 
     def has_message(self, execution_ids: list[str]) -> dict[str, bool]:
-        """Whether they were pushed and not withdrawn."""
+        """Whether messages wait, or were taken by somebody who lives."""
         self.check()
-        return {wanted: wanted in self.pushed and wanted not in self.withdrawn for wanted in execution_ids}
+        there = {execution_id for _, execution_id in self.waiting} | self.taken
+        return {execution_id: execution_id in there for execution_id in execution_ids}
 
     def signal_stop(self, execution_id: str, node: str) -> None:
-        """Note it."""
+        """Tell a node."""
         self.check()
-        self.signalled.append((execution_id, node))
+        self.stops.append((execution_id, node))
 
     def note_limit(self, name: str, execution_ids: Iterable[str]) -> None:
         """Note it."""
@@ -68,24 +75,27 @@ class RecordingQueue:
             self.under_limit.setdefault(name, set()).discard(execution_id)
 
     def lengths(self) -> dict[tuple[str, Priority], int]:
-        """How many were pushed and not withdrawn, by pool and priority."""
+        """How many messages wait on the shared queue, by pool and priority."""
         self.check()
-        return dict(Counter(self.lines[execution_id] for execution_id in set(self.pushed) - set(self.withdrawn)))
+        demands = [self.demands[execution_id] for node, execution_id in self.waiting if node is None]
+        return dict(Counter((demand.pool, demand.priority) for demand in demands))
 
     def check(self) -> None:
-        """Raise QueueUnavailable where it is down."""
-        if self.down:
-            raise QueueUnavailable("Redis does not answer (it is down for a test)")
+        """Raise QueueUnavailable while it is down."""
+        if self.is_down:
+            raise QueueUnavailable("Redis does not answer: the test says so")
 
 
-class RecordingTriggers:
-    """The Triggers port."""
+class DictTriggers:
+    """The port Triggers on a dictionary."""
 
     def __init__(self) -> None:
         self.alarms: dict[str, datetime] = {}
+        self.is_down = False
 
     def at(self, execution_id: str, due_at: datetime) -> None:
-        """Note it."""
+        """Set an alarm."""
+        self._check()
         self.alarms[execution_id] = due_at
 
     def at_all(self, due: Mapping[str, datetime]) -> None:
@@ -94,9 +104,15 @@ class RecordingTriggers:
             self.at(execution_id, due_at)
 
     def cancel(self, execution_id: str) -> None:
-        """Forget it."""
+        """Forget an alarm."""
+        self._check()
         self.alarms.pop(execution_id, None)
 
     def without_alarm(self, execution_ids: Sequence[str]) -> list[str]:
         """Those that have none."""
+        self._check()
         return [execution_id for execution_id in execution_ids if execution_id not in self.alarms]
+
+    def _check(self) -> None:
+        if self.is_down:
+            raise QueueUnavailable("Redis does not answer: the test says so")
