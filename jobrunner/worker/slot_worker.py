@@ -113,6 +113,17 @@ class SlotWorker(SimpleWorker):
         """Left as it is. RQ makes its time limit longer than that of BLPOP, which is not used here."""
         return connection
 
+    def bootstrap(self, *arguments: Any, **options: Any) -> None:
+        """RQ's own, again and again until Redis has answered all of it, or a signal has come. (RQ's would end.)"""
+        while not self._stop_requested:
+            try:
+                super().bootstrap(*arguments, **options)
+                return
+            except RedisError as error:
+                log.warning("worker_waits_for_redis", error=type(error).__name__)
+                self.unsubscribe()
+                self._wait_for_wake()
+
     def register_birth(self) -> None:
         """Whatever the name still holds in Redis is a dead predecessor's; `takeover` has dealt with it."""
         self.connection.delete(self.key, self.executions_key)

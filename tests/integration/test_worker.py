@@ -233,13 +233,25 @@ def test_a_redis_that_fails_between_taking_and_running_does_not_end_the_worker(
     redis: Redis, queue: RqQueue, start: Start
 ) -> None:
     first = queue.push(new_id())
-    worker = start(4, "fail to prepare")
+    worker = start(4, "prepare_execution")
     second = queue.push(new_id())
     assert wait_for(redis, "started", 1) == [second]
     assert worker.process.poll() is None
     assert noted(redis, "started") == [second]
     queue.push(first)  # as the janitor `requeue` does
     assert wait_for(redis, "started", 2) == [second, first]
+
+
+@pytest.mark.parametrize("call", ["register_birth", "subscribe", "set_state"])
+def test_a_redis_that_fails_while_the_worker_starts_is_waited_for(
+    redis: Redis, queue: RqQueue, start: Start, call: str
+) -> None:
+    worker = start(4, call)
+    message = queue.push(new_id())
+    assert wait_for(redis, "started", 1) == [message]
+    queue.signal_stop(message, "one")
+    assert wait_for(redis, "stopped", 1) == [message]
+    assert worker.process.poll() is None
 
 
 def test_a_redis_that_is_killed_and_comes_back_empty_is_worked_with_again(

@@ -47,7 +47,7 @@ def run(execution_id: str) -> str:
 
 
 def make_trouble(name: str) -> None:
-    """`die after take`: kill -9 between the taking and the run. `fail to prepare`: Redis does not answer once there."""
+    """`die after take`: kill -9 between the taking and the run. Else a method: Redis does not answer it once."""
     if name == "die after take":
         take = Taker.take
 
@@ -58,22 +58,22 @@ def make_trouble(name: str) -> None:
             return taken
 
         Taker.take = take_and_die  # type: ignore[method-assign]
-    elif name == "fail to prepare":
-        prepare, failures = SlotWorker.prepare_execution, [1]
+    else:
+        call, failures = getattr(SlotWorker, name), [1]
 
-        def fail_once(self: SlotWorker, job: Any) -> Any:
+        def fail_once(self: SlotWorker, *arguments: Any, **options: Any) -> Any:
             if failures:
                 failures.pop()
                 raise RedisConnectionError("the test says so")
-            return prepare(self, job)
+            return call(self, *arguments, **options)
 
-        SlotWorker.prepare_execution = fail_once  # type: ignore[method-assign]
+        setattr(SlotWorker, name, fail_once)
 
 
 def main(url: str, farm_id: str, node: str, slots: str, *options: str) -> None:
     """Work until a signal comes."""
     global note, released
-    for option in options:
+    for option in set(options) - {"drain"}:
         make_trouble(option)
     connection = connect(Settings(redis_url=url, redis_timeout_seconds=0.5))
 
