@@ -98,13 +98,17 @@ def test_the_peak_of_memory_is_at_least_what_was_held(docker: Executor) -> None:
 
 @pytest.mark.services
 def test_traffic_is_counted_and_that_of_the_loopback_is_not(docker: Executor) -> None:
-    """Echoes of 10 kB: to the container itself, and to the bridge that it hangs on, which answers."""
+    """Echoes of 10 kB until two are answered: by the container itself, and by the bridge that it hangs on."""
     gateway = "$(ip route | sed -n 's/default via \\([0-9.]*\\).*/\\1/p')"
-    silent = sample(docker, runs(docker, "ping -c 2 -s 10000 127.0.0.1 > /dev/null"))
-    talking = sample(docker, runs(docker, f"ping -c 2 -s 10000 {gateway} > /dev/null"))
+    silent, talking = (
+        # ping gives up after a second, so a busy machine may answer too late: it is asked again.
+        sample(docker, runs(docker, f"for _ in 1 2; do until ping -c 1 -s 10000 {to} > /dev/null; do :; done; done"))
+        for to in ("127.0.0.1", gateway)
+    )
     for figure in ("network_sent_bytes", "network_received_bytes"):
         assert getattr(silent, figure) < 5_000
-        assert 20_000 < getattr(talking, figure) < 30_000
+        assert getattr(talking, figure) > 20_000
+    assert talking.network_received_bytes is not None and talking.network_received_bytes < 60_000
 
 
 @pytest.mark.services
