@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.chaos.checks import accepted, attempts, deliveries, ends, leftovers, output, states, ticks
+from tests.chaos.checks import accepted, attempts, deliveries, ends, leftovers, limits, output, states, ticks
 from tests.chaos.checks.terms import Rule, Violation
 from tests.chaos.records import Run
 
@@ -16,8 +16,14 @@ RULES: Sequence[Rule] = (
     ends.ends_as_it_should,
     attempts.attempts_follow_each_other,
     attempts.one_container_an_attempt,
+    attempts.containers_start_once,
     output.output_is_whole,
+    output.output_is_of_the_start,
     states.terminal_states_stay,
+    states.ends_are_told,
+    states.times_are_in_order,
+    states.what_has_started_was_running,
+    limits.no_more_run_than_may,
     deliveries.owed_deliveries_arrive,
     ticks.ticks_come_once,
     leftovers.nothing_is_left,

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 from tests.chaos.checker import violations
+from tests.chaos.checks.terms import CONTAINER_LETTERS
 from tests.chaos.jobs import CRON_SECONDS, KINDS
 from tests.chaos.records import (
+    EVENTS,
     Absence,
     Answer,
     ContainerEvent,
+    ContainerStart,
     FaultDone,
     HookCall,
     Run,
@@ -22,7 +26,18 @@ from tests.chaos.records import (
 T0 = 1_000_000 * CRON_SECONDS * 1.0  # an instant of the cron
 LOST_AT = T0 + 60
 SETTINGS = {"node_silent_seconds": 15.0, "node_beat_seconds": 2.0}
-FIRST_LINE = b"start 0b6ad0a6-5d0a-4e5b-9a0e-1f1d35a1a8f3\n"
+WORD = "0b6ad0a6-5d0a-4e5b-9a0e-1f1d35a1a8f3"
+FIRST_LINE = f"start {WORD}\n".encode()
+
+
+def container_id(execution_id: str) -> str:
+    """The id of the container of an execution."""
+    return sha256(execution_id.encode()).hexdigest()
+
+
+def start(of: SeenExecution, **changes: Any) -> ContainerStart:
+    """The start of its container, as that notes it."""
+    return replace(ContainerStart(T0 + 2, of.job_id, (of.container_id or "")[:CONTAINER_LETTERS], WORD), **changes)
 
 
 def sent(kind: str, **changes: Any) -> SentJob:
@@ -43,11 +58,13 @@ def execution(kind: str, attempt: int = 1, **changes: Any) -> SeenExecution:
         reason="",
         exit_code=code,
         node="one",
-        container_id=f"container-{kind}-{attempt}",
+        container_id=container_id(f"{kind}-{attempt}"),
         tick_at=None,
         due_at=None,
         created_at=T0 + 1,
+        started_at=T0 + 2,
         finished_at=LOST_AT,
+        times={"enqueued": T0 + 1, "pulling": T0 + 1.5, "running": T0 + 2, "failed" if code else "done": LOST_AT},
         retried_by=f"{kind}-{attempt + 1}" if code and attempt <= retries else None,
         stdout=FIRST_LINE + KINDS[kind].numbered(),
         stderr=KINDS[kind].numbered(),
@@ -63,7 +80,8 @@ def lost(kind: str, **changes: Any) -> SeenExecution:
 
 def tick(number: int) -> SeenExecution:
     """A tick of the cron."""
-    return execution("cron", id=f"cron-{number}", tick_at=T0 + number * CRON_SECONDS)
+    id_ = f"cron-{number}"
+    return execution("cron", id=id_, container_id=container_id(id_), tick_at=T0 + number * CRON_SECONDS)
 
 
 def call(of: str, event: str, **changes: Any) -> HookCall:
@@ -92,7 +110,13 @@ def kept() -> Run:
         settings=SETTINGS,
         sent=[sent("fast"), sent("failing-hooked"), sent("slow"), sent("cron", stopped_at=T0 + 30)],
         executions=executions,
-        states=[SeenState(T0, e.id, state, "API") for e in executions for state in ("running", "running", e.status)],
+        states=[
+            SeenState(T0, e.id, state, source)
+            for e in executions
+            for source in ("API", EVENTS)
+            for state in ("running", "running", e.status)
+        ],
+        starts=[start(e) for e in executions],
         container_events=[
             ContainerEvent(T0, action, e.container_id or "", e.id, "one")
             for e in executions
@@ -109,6 +133,7 @@ def with_execution(run: Run, execution_id: str, **changes: Any) -> Run:
     changed = [replace(e, **changes) if e.id == execution_id else e for e in run.executions]
     assert changed != run.executions
     states = [seen for seen in run.states if seen.execution_id != execution_id]
+    states += [SeenState(T0, e.id, e.status, EVENTS) for e in changed if e.id == execution_id]
     return replace(run, executions=changed, states=states)
 
 
@@ -119,6 +144,7 @@ def without(run: Run, execution_id: str) -> Run:
         executions=[e for e in run.executions if e.id != execution_id],
         states=[seen for seen in run.states if seen.execution_id != execution_id],
         container_events=[event for event in run.container_events if event.execution_id != execution_id],
+        starts=[each for each in run.starts if not container_id(execution_id).startswith(each.container)],
     )
 
 

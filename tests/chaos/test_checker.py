@@ -14,15 +14,17 @@ from tests.chaos.kept_run import (
     LOST_AT,
     T0,
     call,
+    container_id,
     execution,
     kept,
     promises_broken,
     sent,
+    start,
     tick,
     with_execution,
     without,
 )
-from tests.chaos.records import Absence, Answer, ContainerEvent, Run, SeenState
+from tests.chaos.records import EVENTS, Absence, Answer, ContainerEvent, Run, SeenState
 from tests.chaos.table import table
 
 
@@ -31,6 +33,17 @@ def test_a_run_in_which_all_was_kept_has_no_violation() -> None:
 
 
 LINES = KINDS["fast"].numbered()
+
+
+def crowded(run: Run) -> Run:
+    """The run, and three of a group of which two may run at once."""
+    ids = ("grouped-1", "grouped-2", "grouped-3")
+    more = [execution("grouped", id=id_, tick_at=float(number)) for number, id_ in enumerate(ids)]
+    more = [replace(each, container_id=container_id(each.id)) for each in more]
+    starts = [*run.starts, *map(start, more)]
+    return replace(run, sent=[*run.sent, sent("grouped")], executions=[*run.executions, *more], starts=starts)
+
+
 BROKEN: dict[str, tuple[str, Callable[[Run], Run]]] = {
     "an accepted job without an execution": ("lost", lambda run: without(run, "fast-1")),
     "an execution that vanished": (
@@ -73,8 +86,26 @@ BROKEN: dict[str, tuple[str, Callable[[Run], Run]]] = {
     ),
     "an end without a start": (
         "witness",
-        lambda run: replace(run, container_events=[e for e in run.container_events if e.execution_id != "fast-1"]),
+        lambda run: replace(run, starts=[s for s in run.starts if s.job_id != "fast"]),
     ),
+    "a container that was started twice": (
+        "doubled",
+        lambda run: replace(run, starts=[*run.starts, start(execution("fast"), word="another")]),
+    ),
+    "a start of a container that no execution has": (
+        "doubled",
+        lambda run: replace(run, starts=[*run.starts, start(execution("fast"), container="0123456789ab")]),
+    ),
+    "a container that was never said to run": (
+        "times",
+        lambda run: with_execution(run, "fast-1", times={"pulling": T0, "done": LOST_AT}),
+    ),
+    "a start before the claim": ("times", lambda run: with_execution(run, "fast-1", started_at=T0)),
+    "a claim before the acceptance": (
+        "times",
+        lambda run: with_execution(run, "fast-1", times={"enqueued": T0 - 1, "running": T0 + 2, "done": LOST_AT}),
+    ),
+    "more than may run at once": ("limit", crowded),
     "an execution that is not over": ("stuck", lambda run: with_execution(run, "fast-1", status="running")),
     "a run that did not settle": ("stuck", lambda run: replace(run, settled_at=None)),
     "a success that should have failed": (
@@ -106,6 +137,10 @@ BROKEN: dict[str, tuple[str, Callable[[Run], Run]]] = {
         lambda run: with_execution(run, "fast-1", stdout=FIRST_LINE + LINES[:-3]),
     ),
     "an output without its first line": ("output", lambda run: with_execution(run, "fast-1", stdout=LINES)),
+    "an output of another start": (
+        "output",
+        lambda run: replace(run, starts=[replace(s, word="x" * len(s.word)) for s in run.starts]),
+    ),
     "an output that begins again": (
         "output",
         lambda run: with_execution(run, "fast-1", stdout=FIRST_LINE + FIRST_LINE + LINES),
@@ -133,6 +168,18 @@ BROKEN: dict[str, tuple[str, Callable[[Run], Run]]] = {
     "an end that is told otherwise later": (
         "reopened",
         lambda run: replace(run, states=[*run.states, SeenState(T0, "fast-1", "failed", "change stream")]),
+    ),
+    "an end that the events do not tell": (
+        "events",
+        lambda run: replace(run, states=[s for s in run.states if (s.execution_id, s.source) != ("fast-1", EVENTS)]),
+    ),
+    "an end that the events tell otherwise": (
+        "reopened",
+        lambda run: replace(run, states=[*run.states, SeenState(T0, "fast-1", "lost", EVENTS)]),
+    ),
+    "a start that was told, of what never ran": (
+        "delivery",
+        lambda run: with_execution(run, "failing-hooked-1", times={"pulling": T0 + 1, "failed": LOST_AT}),
     ),
     "a delivery that nobody got": (
         "delivery",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.chaos.checks.absences import engine_was_away, node_was_away
+from tests.chaos.checks.absences import ended_with_its_engine, node_was_away, start_was_cut_off
 from tests.chaos.checks.terms import OVER, Violation, kinds_of, named, rank_of
 from tests.chaos.jobs import Kind
 from tests.chaos.records import Run, SeenExecution
@@ -26,14 +26,18 @@ def _explained(run: Run, execution: SeenExecution, kind: Kind, stopped_at: float
         case "done", "success":
             return execution.exit_code == kind.exit_code == 0
         case "failed", "exit_code":
-            return execution.exit_code == kind.exit_code != 0 or engine_was_away(run, execution)
-        case "failed", "container_rejected":  # the Engine died while it started the container, and cannot any more
-            return engine_was_away(run, execution)
-        case ("failed", "killed") | ("lost", "container_vanished"):
-            removed = {fault.container_id for fault in run.faults} - {""}
-            return execution.container_id in removed or engine_was_away(run, execution)
+            return execution.exit_code == kind.exit_code != 0 or ended_with_its_engine(run, execution)
+        case "failed", "killed":
+            return was_removed(run, execution) or ended_with_its_engine(run, execution)
+        case "lost", "container_vanished":
+            return was_removed(run, execution) or start_was_cut_off(run, execution)
         case "lost", "node_lost":
-            return node_was_away(run, execution) or engine_was_away(run, execution)
+            return node_was_away(run, execution)
         case "stopped", "stopped":
             return stopped_at is not None and execution.finished_at is not None and execution.finished_at >= stopped_at
     return False
+
+
+def was_removed(run: Run, execution: SeenExecution) -> bool:
+    """Whether somebody has removed its container by hand."""
+    return execution.container_id in {fault.container_id for fault in run.faults} - {""}

@@ -11,6 +11,7 @@ from tests.chaos.records import Run, SeenExecution, SentJob
 
 ORDER = {"scheduled": 0, "enqueued": 1, "pulling": 2, "running": 3}  # all others are terminal
 OVER = 4
+CONTAINER_LETTERS = 12  # of its id: what a container knows of it, as its host name
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ def chains_of(run: Run) -> dict[tuple[str, float | None], list[SeenExecution]]:
     for execution in sorted(run.executions, key=lambda execution: execution.attempt):
         chains[execution.job_id, execution.tick_at].append(execution)
     return chains
+
+
+def container_of(execution: SeenExecution) -> str:
+    """The container of an execution, as the containers themselves are called in what they say; empty: it has none."""
+    return (execution.container_id or "")[:CONTAINER_LETTERS]
 
 
 def ended_by_itself(execution: SeenExecution, kind: Kind) -> bool:
