@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.chaos.checks import accepted, attempts, deliveries, ends, leftovers, limits, output, states, ticks
+from tests.chaos.checks import accepted, attempts, deliveries, ends, leftovers, limits, output, resources, states, ticks
 from tests.chaos.checks.terms import Rule, Violation
 from tests.chaos.records import Run
 
@@ -28,6 +28,7 @@ RULES: Sequence[Rule] = (
     ticks.ticks_come_once,
     leftovers.nothing_is_left,
     leftovers.processes_behave,
+    resources.nothing_grows,
 )
 
 

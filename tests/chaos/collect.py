@@ -10,9 +10,11 @@ from typing import Any
 import requests
 from pymongo import MongoClient
 
+from tests.chaos.checks.resources import grown
 from tests.chaos.farm import ChaosFarm
 from tests.chaos.load import TASK
 from tests.chaos.records import EVENTS, SeenExecution, SeenState, SentJob, instant
+from tests.chaos.soak import Sample, sample
 
 OVER = ("done", "failed", "timedout", "stopped", "expired", "lost")
 LOOK_SECONDS = 0.5
@@ -36,6 +38,14 @@ def _open(database: Any) -> bool:
     owing = [{"state": {"$nin": OVER}}, {"owes_retry": True}, {"owed_deliveries.id": {"$exists": True}}]
     is_open = database["executions"].find_one({"$or": owing}) or database["deliveries"].find_one({"state": "owed"})
     return is_open is not None
+
+
+def used_when_over(farm: ChaosFarm, at_first: Sample) -> Sample:
+    """What the farm uses; looked at until it is not too much, in bounds: connections are closed a little later."""
+    deadline = time.monotonic() + LEFT_OVER_SECONDS
+    while any(grown(at_first, used := sample(farm))) and time.monotonic() < deadline:
+        time.sleep(LOOK_SECONDS)
+    return used
 
 
 # ------------------------------------------------------------------------------------------------ what the API tells

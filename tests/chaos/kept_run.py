@@ -125,6 +125,8 @@ def kept() -> Run:
         calls=hooked,
         faults=[FaultDone("worker: stays away", "one", LOST_AT - 16, LOST_AT)],
         absences=[Absence("one", LOST_AT - 16, LOST_AT)],
+        used_at_first={"one: threads": 20, "one: open files": 30},
+        used_at_last={"one: threads": 25, "one: open files": 22},
     )
 
 

@@ -154,6 +154,8 @@ class Run:
     faults: Sequence[FaultDone] = ()
     absences: Sequence[Absence] = ()
     left_over: Sequence[str] = ()  # containers, keys in Redis
+    used_at_first: Mapping[str, float] = field(default_factory=dict)  # under load, before the first fault
+    used_at_last: Mapping[str, float] = field(default_factory=dict)
     oddities: Sequence[str] = ()  # processes that ended by themselves, or not when told to
 
 

@@ -17,11 +17,12 @@ from tests.chaos.load import Load
 from tests.chaos.moments import Moments
 from tests.chaos.plan import Planned
 from tests.chaos.records import Run
-from tests.chaos.soak import Soak
+from tests.chaos.soak import Soak, sample
 from tests.chaos.witness import Witness, hook_calls
 from tests.support.receiver import receiver
 
 CRONS = 2
+WARM_UP_SECONDS = 2.5  # jobs are to run when the first fault comes
 # A scheduler that died is replaced after its lead has run out (10 s); then the ticks that it left are caught up.
 CATCH_UP_SECONDS = 15.0
 SETTLE_SECONDS = 180.0  # far more than it takes, but on a machine that does much else
@@ -52,12 +53,15 @@ def run_chaos(folder: Path, course: Course, soak: Soak | None = None) -> Run:
         place = reader.place()
         with witness.watching():
             with load.going(CRONS), soak.sampling(farm) if soak else nullcontext():
+                time.sleep(WARM_UP_SECONDS)
+                used_at_first = sample(farm)
                 _do_all(scene, course.plan, course.seconds)
             load_ended_at = time.time()
             time.sleep(CATCH_UP_SECONDS)
             load.stop_crons(SETTLE_SECONDS)
             settled_at = collect.wait_until_settled(farm, SETTLE_SECONDS)
             left = collect.left_over(farm)
+            used_at_last = collect.used_when_over(farm, used_at_first)
         executions = list(reader.executions(load.sent))
         return Run(
             seed=seed,
@@ -78,6 +82,8 @@ def run_chaos(folder: Path, course: Course, soak: Soak | None = None) -> Run:
             faults=sorted(scene.done, key=lambda fault: fault.began_at),
             absences=farm.absences,
             left_over=left,
+            used_at_first=used_at_first,
+            used_at_last=used_at_last,
             oddities=farm.oddities,
         )
 

@@ -17,7 +17,7 @@ from tests.chaos.table import table
 
 pytestmark = pytest.mark.services
 
-LOAD_SECONDS = 32.0
+LOAD_SECONDS = 29.5
 LONGEST_FAULT_SECONDS = 4.0
 JOBS_PER_SECOND = 1.0
 SEED = 5

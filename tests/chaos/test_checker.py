@@ -198,6 +198,15 @@ BROKEN: dict[str, tuple[str, Callable[[Run], Run]]] = {
         lambda run: replace(run, calls=[*run.calls, call("failing-hooked-1", "failed")]),
     ),
     "a container that is left": ("left over", lambda run: replace(run, left_over=["container x"])),
+    "threads that stay": ("grown", lambda run: replace(run, used_at_last={"one: threads": 40, "one: open files": 30})),
+    "files that stay open": (
+        "grown",
+        lambda run: replace(run, used_at_last={"one: threads": 20, "one: open files": 90}),
+    ),
+    "a process of which nobody knows how it ended": (
+        "grown",
+        lambda run: replace(run, used_at_last={"one: open files": 30}),
+    ),
     "a process that ended by itself": ("process", lambda run: replace(run, oddities=["api-1 ended by itself"])),
     "an answer that no client should see": (
         "wrong answer",
