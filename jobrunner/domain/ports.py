@@ -749,6 +749,12 @@ class Executor(Protocol):
     def wait(self, container: Container, seconds: float) -> Container:
         """The container once it has exited, or as it is after `seconds`. Raises ContainerVanished."""
 
+    def lost_the_end(self, container: Container) -> bool:
+        """Whether the Engine was away when this container ended, so that nobody has read what it wrote last.
+
+        False also where that cannot be known (any more): it keeps a bounded number of events only.
+        """
+
     def signal(self, execution_id: str, name: str) -> None:
         """Send SIGTERM or SIGKILL to the container; nothing if it does not run."""
 

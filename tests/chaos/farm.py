@@ -8,22 +8,21 @@ import subprocess
 import threading
 import time
 from collections import defaultdict
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from docker import APIClient
-
+from tests.chaos.engines import Engines
 from tests.chaos.network import Network, Proxies
-from tests.chaos.own_engine import OwnEngine
 from tests.chaos.own_mongods import OwnMongods
 from tests.chaos.records import Absence
+from tests.chaos.shared_folder import SharedFolder
 from tests.support.farm import Farm, free_port, wait_until
 from tests.support.farm_leftovers import farm_id_of
 from tests.support.images import ensure_test_image
 from tests.support.own_mongod import OwnMongod
 from tests.support.own_redis import OwnRedis
-from tests.support.services import docker_host
 
 NODES = ("one", "two", "three")
 SCHEDULERS = ("scheduler-1", "scheduler-2")
@@ -50,18 +49,17 @@ SETTINGS = {
 class ChaosFarm:
     """Two APIs, two schedulers, three workers. What ends by itself is noted, and started again.
 
-    `replicas`: MongoDB is a replica set of three, and fails over.
-    `own_engine`: the Engine that faults may be done to, and that the workers use; None: the machine's, which is spared.
+    `replicas`: MongoDB is a replica set of three, and fails over. `shared`: where containers say what they do.
     """
 
-    def __init__(self, folder: Path, own_engine: OwnEngine | None = None, *, replicas: bool = False) -> None:
+    def __init__(self, folder: Path, engines: Engines, *, replicas: bool = False) -> None:
         self.name = f"chaos_{uuid4().hex[:12]}"
         self.farm_id = farm_id_of(self.name)
-        self.own_engine, self._engine_host = own_engine, own_engine.host if own_engine else docker_host()
-        image = ensure_test_image(self._engine_host)
+        self.engines, self.shared = engines, SharedFolder(folder)
+        (image,) = {ensure_test_image(host) for host in engines.hosts.values()}
         self.redis = OwnRedis(folder, *AOF)
         self.mongod: OwnMongod | OwnMongods = OwnMongods(folder) if replicas else OwnMongod(folder)
-        settings = {"farm_id": self.farm_id, "docker_host": self._engine_host, **SETTINGS}
+        settings = {"farm_id": self.farm_id, "node_volumes": self.shared.volume, **SETTINGS}
         self.farm = Farm(self.name, self.mongod.url, self.redis.url, folder, image, **settings)
         self.networks = {node: Network() for node in NODES}
         self._proxies = Proxies()
@@ -115,9 +113,10 @@ class ChaosFarm:
         """The services as the worker of a node reaches them: through its network. (Replicas tell where they are.)"""
         if node not in self._proxied:
             urls = {"redis_url": self.redis.url}
+            engine_host = self.engines.hosts[self.engines.of(node)]
             if isinstance(self.mongod, OwnMongod):
                 urls["mongodb_url"] = self.mongod.url
-            self._proxied[node] = {
+            self._proxied[node] = {"docker_host": engine_host} | {
                 name: url.replace(f":{port}/", f":{self._proxies.add(self.networks[node], port)}/")
                 for name, url in urls.items()
                 if (port := urlsplit(url).port) is not None
@@ -148,7 +147,7 @@ class ChaosFarm:
 
     def _keep(self) -> None:
         while not self._stopping.wait(KEEP_SECONDS):
-            if any(self.locks[service].locked() for service in ("redis", "mongod", "engine")):
+            if any(self.locks[service].locked() for service in ("redis", "mongod", *self.engines.hosts)):
                 self._trouble_at = time.time()
             for name in (*APIS, *SCHEDULERS, *NODES):
                 if self.locks[name].acquire(blocking=False):
@@ -179,17 +178,13 @@ class ChaosFarm:
         process = self.farm.processes.get(name)
         return process.pid if process else None
 
-    # ---- its Engine
-
-    def engine(self) -> APIClient:
-        """A client of the Engine that the farm uses."""
-        return APIClient(self._engine_host, version="auto", timeout=30)
+    # ---- its containers
 
     def _remove_containers(self) -> None:
-        engine = self.engine()
-        for container in engine.containers(all=True, filters=self.labelled()):
-            engine.remove_container(container["Id"], force=True)
-        engine.close()
+        for name in self.engines.hosts:
+            with closing(self.engines.client(name)) as engine:
+                for container in engine.containers(all=True, filters=self.labelled()):
+                    engine.remove_container(container["Id"], force=True)
 
     def labelled(self) -> dict[str, list[str]]:
         """The filter for what is the farm's."""

@@ -173,12 +173,12 @@ class RemoveContainer(Fault):
     """Somebody removes a running container of the farm by hand."""
 
     def targets(self, scene: Scene, drawn: random.Random) -> Sequence[str]:
-        """The Engine, whichever container it is."""
-        return ["engine"]
+        """One of the Engines, whichever container it is."""
+        return [drawn.choice(list(scene.farm.engines.hosts))]
 
     def act(self, scene: Scene, targets: Sequence[str], planned: Planned) -> str:
         """docker rm -f."""
-        engine = scene.farm.engine()
+        engine = scene.farm.engines.client(targets[0])
         try:
             found = engine.containers(filters={**scene.farm.labelled(), "status": ["running"]})
             if not found:
@@ -218,24 +218,24 @@ class NetworkFault(Fault):
 
 
 class EngineFault(Fault):
-    """The Engine of the run's own ends, and is started again."""
+    """One of the run's own Engines ends, and is started again."""
 
     def __init__(self, signum: int, pattern: Pattern) -> None:
         super().__init__(pattern)
         self._signum = signum
 
     def targets(self, scene: Scene, drawn: random.Random) -> Sequence[str]:
-        """The Engine."""
-        return ["engine"]
+        """One of those that are not spared."""
+        return [drawn.choice(list(scene.farm.engines.own))]
 
     def act(self, scene: Scene, targets: Sequence[str], planned: Planned) -> str:
         """Signal, wait, start."""
-        engine = scene.farm.own_engine
-        if engine is None:
-            return "the machine's Engine is spared"
+        (name,), since = targets, time.time()
+        engine = scene.farm.engines.own[name]
         engine.end(self._signum)
         time.sleep(planned.seconds)
         engine.start()
+        scene.farm.absences.append(Absence(name, since, time.time()))
         return ""
 
 
@@ -297,6 +297,6 @@ _ALL: tuple[Fault, ...] = (
 FAULTS = {fault.pattern.kind: fault for fault in _ALL}
 
 
-def patterns(*, own_engine: bool) -> list[Pattern]:
-    """Those of all faults that can be done; the machine's own Engine is spared."""
-    return [fault.pattern for fault in FAULTS.values() if own_engine or not isinstance(fault, EngineFault)]
+def patterns(*, own_engines: bool) -> list[Pattern]:
+    """Those of all faults that can be done; the machine's Engine is spared."""
+    return [fault.pattern for fault in FAULTS.values() if own_engines or not isinstance(fault, EngineFault)]

@@ -8,6 +8,8 @@ from docker.errors import APIError
 from docker.errors import ImageNotFound as NoSuchImage
 
 from jobrunner.domain.images import parse_image
+from jobrunner.domain.outcomes import judge_error
+from jobrunner.domain.states import State
 from jobrunner.errors import (
     CommandNotExecutable,
     CommandNotFound,
@@ -91,6 +93,13 @@ def test_a_missing_folder_is_not_taken_for_a_missing_command() -> None:
 
 def test_a_container_that_is_not_there_has_vanished() -> None:
     assert type(start_error(api_error("No such container: abc", 404), "i:1")) is ContainerVanished
+
+
+def test_a_container_whose_start_the_engine_has_forgotten_is_lost() -> None:
+    """Engine 20.10, killed in the middle of a start and started again: whether anything runs, it does not know."""
+    told = start_error(api_error(f"task {'0' * 62}ab: already exists"), "i:1")
+    assert type(told) is ContainerVanished
+    assert judge_error(told).state is State.LOST
 
 
 def test_a_network_that_is_not_there_is_not_taken_for_a_container_that_vanished() -> None:

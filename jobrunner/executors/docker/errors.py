@@ -58,6 +58,8 @@ IMAGE_NOT_GIVEN = (
     "no matching manifest",
     "denied",
 )
+# What an Engine says that was killed while it started the container: it has forgotten that, and containerd has not.
+START_FORGOTTEN = re.compile(r"task [0-9a-f]{64}: already exists")
 NO_NETWORK = re.compile(r"network (?P<name>\S+) not found")
 NO_FOLDER = "bind source path does not exist"
 
@@ -113,6 +115,8 @@ def start_error(error: APIError, image: str) -> ContainerError:
         return ContainerRejected(f'container.networkMode: the node has no network "{missing["name"]}"')
     if error.status_code == 404:
         return ContainerVanished("its container vanished before it was started")
+    if START_FORGOTTEN.search(str(error.explanation)):
+        return ContainerVanished("the Engine ended while it started the container, and does not know what became of it")
     return ContainerRejected(f"the Engine refused to start the container: {engine_words(error)}")
 
 
