@@ -66,7 +66,8 @@ class ChaosFarm:
         self._proxied: dict[str, dict[str, str]] = {}
         self.ports = {APIS[0]: self.farm.port, APIS[1]: free_port()}
         self.urls = [f"http://127.0.0.1:{port}" for port in self.ports.values()]
-        self.absences: list[Absence] = []
+        self.absences: list[Absence] = []  # of what was cut off, and of Engines
+        self.restarts: list[Absence] = []  # of processes; they take up their work some time after their start
         self.oddities: list[str] = []
         self.locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
         self._trouble_at = 0.0  # when a service was last seen in trouble
@@ -132,7 +133,7 @@ class ChaosFarm:
         else:
             self.farm.start(name, "worker", "--node", name, **self._services_of(name))
         if name in self._gone_since:
-            self.absences.append(Absence(name, self._gone_since.pop(name), time.time()))
+            self.restarts.append(Absence(name, self._gone_since.pop(name), time.time()))
 
     def end_process(self, name: str, signum: int) -> None:
         """End one. One that does not go by SIGTERM in time is noted, and killed."""

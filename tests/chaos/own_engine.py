@@ -18,7 +18,7 @@ from jobrunner.executors.docker.client import EngineClient
 from jobrunner.settings import Settings
 from tests.support.farm import wait_until
 
-START_SECONDS = 60
+START_SECONDS = 240  # where it does not keep its containers, it clears up after each it ever had when it is back
 END_SECONDS = 30
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 

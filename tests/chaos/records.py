@@ -125,7 +125,7 @@ class FaultDone:
 
 @dataclass(frozen=True)
 class Absence:
-    """That a process, or an Engine, was not there, from its end to the start of the next one of its name."""
+    """That a process, or an Engine, was not there, from its end until the next one of its name was ready."""
 
     process: str
     since: float

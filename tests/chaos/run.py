@@ -17,6 +17,7 @@ from tests.chaos.load import Load
 from tests.chaos.moments import Moments
 from tests.chaos.plan import Planned
 from tests.chaos.records import Run
+from tests.chaos.restarts import until_ready
 from tests.chaos.soak import Soak, sample
 from tests.chaos.witness import Witness, hook_calls
 from tests.support.receiver import receiver
@@ -80,7 +81,7 @@ def run_chaos(folder: Path, course: Course, soak: Soak | None = None) -> Run:
             live_restore=frozenset(name for name, engine in engines.own.items() if engine.live_restore),
             calls=hook_calls(hooks),
             faults=sorted(scene.done, key=lambda fault: fault.began_at),
-            absences=farm.absences,
+            absences=[*farm.absences, *until_ready(farm)],
             left_over=left,
             used_at_first=used_at_first,
             used_at_last=used_at_last,
