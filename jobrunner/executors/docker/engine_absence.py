@@ -10,7 +10,7 @@ start; and one that was restarted since, and came back in time, knows of the end
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Any
@@ -27,8 +27,15 @@ NOTED_WITHIN = timedelta(seconds=0.5)  # after the end of a container; later it 
 
 def was_away_at_end(api: APIClient, container: Container) -> bool:
     """See the port. Call it in a guard."""
+    return missed_the_end(list(_events(api)), container)
+
+
+def missed_the_end(events: Sequence[Mapping[str, Any]], container: Container) -> bool:
+    """Whether an Engine that remembers these events was away when the container ended; False: it was not, or who knows.
+
+    With a full memory the start may have been forgotten for want of room.
+    """
     assert container.ended is not None
-    events = list(_events(api))
     if len(events) >= EVENTS_KEPT:
         return False
     times = {event["Action"]: _at(event) for event in events if event["Actor"]["ID"] == container.id}
@@ -45,5 +52,5 @@ def _events(api: APIClient) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def _at(event: dict[str, Any]) -> datetime:
+def _at(event: Mapping[str, Any]) -> datetime:
     return datetime.fromtimestamp(event["timeNano"] / 1e9, UTC)
