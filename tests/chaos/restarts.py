@@ -11,13 +11,14 @@ from tests.chaos.farm import NODES, ChaosFarm
 from tests.chaos.records import Absence
 
 READY = '"worker_ready"'
+READY_SECONDS = 120.0  # what was said later was said by another process of its name
 
 
 def until_ready(farm: ChaosFarm) -> Iterator[Absence]:
     """The absences of processes that were restarted; those of workers until they said that they were ready."""
     ready = {node: list(_ready(farm.farm.log(node))) for node in NODES}
     for away in farm.restarts:
-        later = [at for at in ready.get(away.process, ()) if at >= away.until]
+        later = [at for at in ready.get(away.process, ()) if away.until <= at <= away.until + READY_SECONDS]
         yield replace(away, until=min(later, default=away.until))
 
 
