@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from tests.chaos.jobs import CRON_SECONDS, EVENTS, FIRST_WORD, KINDS, UUID_LENGTH, Kind
-from tests.chaos.records import ENGINE, Absence, Answer, Run, SeenExecution, SentJob
+from tests.chaos.records import ENGINE, IMAGE, Absence, Answer, Run, SeenExecution, SentJob
 
 ORDER = {"scheduled": 0, "enqueued": 1, "pulling": 2, "running": 3}  # all others are terminal
 OVER = 4
@@ -88,6 +88,8 @@ def _explained(run: Run, execution: SeenExecution, kind: Kind, stopped_at: float
             return execution.exit_code == kind.exit_code != 0 or _engine_was_away(run, execution)
         case "failed", "container_rejected":  # the Engine died while it started the container, and cannot any more
             return _engine_was_away(run, execution)
+        case "failed", "image_not_found":
+            return _ended_while(run, execution, IMAGE)
         case ("failed", "killed") | ("lost", "container_vanished"):
             removed = {fault.container_id for fault in run.faults} - {""}
             return execution.container_id in removed or _engine_was_away(run, execution)
@@ -100,9 +102,14 @@ def _explained(run: Run, execution: SeenExecution, kind: Kind, stopped_at: float
 
 def _engine_was_away(run: Run, execution: SeenExecution) -> bool:
     """Whether the Engine was ended in its time: that may end containers, and what they write meanwhile nobody keeps."""
+    return _ended_while(run, execution, ENGINE)
+
+
+def _ended_while(run: Run, execution: SeenExecution, kinds: str) -> bool:
+    """Whether it ended after a fault whose kind begins so, and was there before that was over."""
     at = execution.finished_at or 0.0
     return any(
-        fault.kind.startswith(ENGINE) and fault.began_at <= at and execution.created_at <= fault.ended_at
+        fault.kind.startswith(kinds) and fault.began_at <= at and execution.created_at <= fault.ended_at
         for fault in run.faults
     )
 

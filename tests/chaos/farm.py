@@ -8,12 +8,16 @@ import subprocess
 import threading
 import time
 from collections import defaultdict
+from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 from docker import APIClient
+from docker.errors import APIError
 
+from tests.chaos.clocks import Clocks
+from tests.chaos.disk import Disk
 from tests.chaos.network import Network, Proxies
 from tests.chaos.own_engine import OwnEngine
 from tests.chaos.own_mongods import OwnMongods
@@ -25,6 +29,9 @@ from tests.support.own_mongod import OwnMongod
 from tests.support.own_redis import OwnRedis
 from tests.support.services import docker_host
 
+MIB = 1024 * 1024
+DISK_BYTES = {"redis": 64 * MIB, "mongod": 2048 * MIB}  # far more than they use in a run
+IMAGE_NAME = "jobrunner/chaos"
 NODES = ("one", "two", "three")
 SCHEDULERS = ("scheduler-1", "scheduler-2")
 APIS = ("api-1", "api-2")
@@ -47,22 +54,43 @@ SETTINGS = {
 }
 
 
+class Need(StrEnum):
+    """What some faults need that are done to a farm, and others do not pay for."""
+
+    CLOCKS = "clocks that can be set"
+    DISKS = "disks that can be made full"
+
+
 class ChaosFarm:
     """Two APIs, two schedulers, three workers. What ends by itself is noted, and started again.
 
     `replicas`: MongoDB is a replica set of three, and fails over.
     `own_engine`: the Engine that faults may be done to, and that the workers use; None: the machine's, which is spared.
+    `needs`: what there must be for the faults.
     """
 
-    def __init__(self, folder: Path, own_engine: OwnEngine | None = None, *, replicas: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        own_engine: OwnEngine | None = None,
+        *,
+        replicas: bool = False,
+        needs: frozenset[Need] = frozenset(),
+    ) -> None:
         self.name = f"chaos_{uuid4().hex[:12]}"
         self.farm_id = farm_id_of(self.name)
         self.own_engine, self._engine_host = own_engine, own_engine.host if own_engine else docker_host()
-        image = ensure_test_image(self._engine_host)
-        self.redis = OwnRedis(folder, *AOF)
+        self._test_image, self.image = ensure_test_image(self._engine_host), f"{IMAGE_NAME}:{self.name}"
+        self.clocks = Clocks(folder) if Need.CLOCKS in needs else None
+        folders = {"redis": folder / "redis", "mongod": folder / "data"}
+        self.disks = {n: Disk(folders[n], size) for n, size in DISK_BYTES.items() if Need.DISKS in needs}
+        folders["redis"].mkdir(exist_ok=True)
+        self.redis = OwnRedis(folder, *AOF, "--dir", str(folders["redis"]))
         self.mongod: OwnMongod | OwnMongods = OwnMongods(folder) if replicas else OwnMongod(folder)
         settings = {"farm_id": self.farm_id, "docker_host": self._engine_host, **SETTINGS}
-        self.farm = Farm(self.name, self.mongod.url, self.redis.url, folder, image, **settings)
+        self.farm = Farm(self.name, self.mongod.url, self.redis.url, folder, self.image, **settings)
+        if self.clocks is not None:
+            self.farm.environments = {name: self.clocks.environment(name) for name in (*APIS, *SCHEDULERS, *NODES)}
         self.networks = {node: Network() for node in NODES}
         self._proxies = Proxies()
         self._proxied: dict[str, dict[str, str]] = {}
@@ -80,6 +108,7 @@ class ChaosFarm:
 
     def start(self) -> None:
         """Start it all, and wait until jobs can run."""
+        self.tag_image(self.engine())
         self.redis.start()
         self.mongod.start()
         self.farm.start_api()  # it makes the indexes
@@ -108,6 +137,8 @@ class ChaosFarm:
         else:
             self.mongod.kill()
         self._proxies.close()
+        for disk in self.disks.values():
+            disk.close()
 
     # ---- its processes
 
@@ -185,11 +216,28 @@ class ChaosFarm:
         """A client of the Engine that the farm uses."""
         return APIClient(self._engine_host, version="auto", timeout=30)
 
+    def tag_image(self, engine: APIClient) -> None:
+        """Have the image of the jobs: a name of this farm's own for the one that all tests use."""
+        repository, _, tag = self.image.partition(":")
+        engine.tag(self._test_image, repository, tag=tag)
+
     def _remove_containers(self) -> None:
         engine = self.engine()
-        for container in engine.containers(all=True, filters=self.labelled()):
-            engine.remove_container(container["Id"], force=True)
+        wait_until(lambda: not self._remove_each(engine), 60, "no container is left")
+        if engine.images(self.image):
+            engine.remove_image(self.image)
         engine.close()
+
+    def _remove_each(self, engine: APIClient) -> bool:
+        """Whether there was any. The Engine may still be at work on what a worker removed before it was ended."""
+        found = engine.containers(all=True, filters=self.labelled())
+        for container in found:
+            try:
+                engine.remove_container(container["Id"], force=True)
+            except APIError as error:
+                if error.status_code not in (404, 409):
+                    raise
+        return bool(found)
 
     def labelled(self) -> dict[str, list[str]]:
         """The filter for what is the farm's."""

@@ -54,6 +54,7 @@ class Kind:
         return {
             "image": image,
             "command": self.command(),
+            "pullPolicy": "never",  # no registry has it: while it is removed, nobody is to look for it there
             "retries": self.retries,
             "metadata": {"kind": self.name},
             **({"webhooks": hooks} if hooks else {}),

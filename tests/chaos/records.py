@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import Any
 
 ENGINE = "Engine: "  # what the kinds of faults begin with that are done to the Engine itself
+DISK_OF_ENGINE = "disk of the Engine: full"
+IMAGE = "image removed by hand"
 
 
 class Answer(StrEnum):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos import collect
-from tests.chaos.farm import SETTINGS, ChaosFarm
-from tests.chaos.faults import FAULTS, Scene
+from tests.chaos.farm import SETTINGS, ChaosFarm, Need
+from tests.chaos.faults import FAULTS, Scene, needs_of
 from tests.chaos.load import Load
 from tests.chaos.moments import Moments
 from tests.chaos.own_engine import OwnEngine
@@ -24,6 +24,7 @@ from tests.support.receiver import receiver
 CRONS = 2
 # A scheduler that died is replaced after its lead has run out (10 s); then the ticks that it left are caught up.
 CATCH_UP_SECONDS = 15.0
+ENGINE_DISK_BYTES = 1024**3
 SETTLE_SECONDS = 180.0  # far more than it takes, but on a machine that does much else
 
 
@@ -38,13 +39,18 @@ class Course:
     own_engine: bool = False
     replicas: bool = False
 
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What the farm must have for its faults."""
+        return needs_of(planned.kind for planned in self.plan)
+
 
 def run_chaos(folder: Path, course: Course, soak: Soak | None = None) -> Run:
     """Do it, and record what came of it. `soak` takes its samples meanwhile."""
     moments, seed = Moments(), course.seed
     with _engine(folder, course) as engine, _farm(folder, engine, course) as farm, receiver() as hooks:
         witness = Witness(farm, moments)
-        load = Load(farm.urls, farm.farm.image, f"{hooks.url}/ok", seed, course.jobs_per_second)
+        load = Load(farm.urls, farm.image, f"{hooks.url}/ok", seed, course.jobs_per_second)
         scene = Scene(farm, moments, hooks)
         began_at = time.time()
         with witness.watching():
@@ -81,7 +87,8 @@ def _engine(folder: Path, course: Course) -> Iterator[OwnEngine | None]:
     if not course.own_engine:
         yield None
         return
-    engine = OwnEngine(folder, live_restore=bool(course.seed % 2))
+    disk_bytes = ENGINE_DISK_BYTES if Need.DISKS in course.needs else None
+    engine = OwnEngine(folder, live_restore=bool(course.seed % 2), disk_bytes=disk_bytes)
     try:
         yield engine.start()
     finally:
@@ -90,7 +97,7 @@ def _engine(folder: Path, course: Course) -> Iterator[OwnEngine | None]:
 
 @contextmanager
 def _farm(folder: Path, engine: OwnEngine | None, course: Course) -> Iterator[ChaosFarm]:
-    farm = ChaosFarm(folder, engine, replicas=course.replicas)
+    farm = ChaosFarm(folder, engine, replicas=course.replicas, needs=course.needs)
     try:
         farm.start()
         yield farm
@@ -102,13 +109,18 @@ def _do_all(scene: Scene, plan: Sequence[Planned], seconds: float) -> None:
     """Each fault at its instant, in a thread of its own: one may begin while another one is not over."""
     began = time.monotonic()
     threads = []
-    for planned in plan:
-        time.sleep(max(0.0, began + planned.at_seconds - time.monotonic()))
-        threads.append(threading.Thread(target=_do, args=(scene, planned), name=planned.kind, daemon=True))
-        threads[-1].start()
-    time.sleep(max(0.0, began + seconds - time.monotonic()))
-    for thread in threads:
-        thread.join()
+    try:
+        for planned in plan:
+            time.sleep(max(0.0, began + planned.at_seconds - time.monotonic()))
+            threads.append(threading.Thread(target=_do, args=(scene, planned), name=planned.kind, daemon=True))
+            threads[-1].start()
+        time.sleep(max(0.0, began + seconds - time.monotonic()))
+    except BaseException:  # the run is broken off: no fault is to go on while the farm is taken down
+        scene.ending.set()
+        raise
+    finally:
+        for thread in threads:
+            thread.join()
 
 
 def _do(scene: Scene, planned: Planned) -> None:

@@ -302,6 +302,19 @@ def test_an_engine_that_was_killed_may_end_what_ran_on_it_and_nothing_else() -> 
     assert promises_broken(replace(run, faults=[*run.faults, long_before])) == {"ended wrong"}
 
 
+def test_an_image_that_was_removed_by_hand_fails_what_would_start_meanwhile_and_nothing_else() -> None:
+    ended = {"status": "failed", "cause": "image_not_found", "exit_code": None, "stdout": b"", "stderr": b""}
+    run = with_execution(kept(), "fast-1", retried_by="fast-2", **ended)
+    run = replace(run, executions=[*run.executions, execution("fast", 2)])
+    run = replace(run, container_events=[*run.container_events, ContainerEvent(T0, "start", "c", "fast-2", "one")])
+    removed = FaultDone("image removed by hand", "engine", LOST_AT - 3, LOST_AT + 1)
+    assert promises_broken(run) == {"ended wrong"}
+    assert violations(replace(run, faults=[*run.faults, removed])) == []
+    for began_at, ended_at in ((LOST_AT + 1, LOST_AT + 5), (T0 - 5, T0)):
+        other = replace(removed, began_at=began_at, ended_at=ended_at)
+        assert promises_broken(replace(run, faults=[*run.faults, other])) == {"ended wrong"}
+
+
 def test_the_table_counts_what_was_found() -> None:
     run = replace(kept(), left_over=["container x"], settled_at=None)
     shown = table(run, violations(run))

@@ -38,6 +38,13 @@ class OwnRedis:
             self._process.kill()
             self._process.wait(START_SECONDS)
 
+    def revive(self) -> bool:
+        """Start it again if it has ended by itself; whether it had."""
+        has_ended = self._process is not None and self._process.poll() is not None
+        if has_ended:
+            self.start()
+        return has_ended
+
     def freeze(self) -> None:
         """Have it hang: connections are made, and nothing is answered."""
         assert self._process is not None
