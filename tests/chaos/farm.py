@@ -16,12 +16,12 @@ from uuid import uuid4
 from docker import APIClient
 from docker.errors import APIError
 
-from tests.chaos.clocks import Clocks
 from tests.chaos.disk import Disk
 from tests.chaos.network import Network, Proxies
 from tests.chaos.own_engine import OwnEngine
 from tests.chaos.own_mongods import OwnMongods
 from tests.chaos.records import Absence
+from tests.support.clocks import Clocks
 from tests.support.farm import Farm, free_port, wait_until
 from tests.support.farm_leftovers import farm_id_of
 from tests.support.images import ensure_test_image

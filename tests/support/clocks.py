@@ -1,4 +1,4 @@
-"""The clocks of the farm's processes, each of which can be set while its process runs."""
+"""The clocks of the processes of a farm, each of which can be set while its process runs."""
 
 from __future__ import annotations
 
