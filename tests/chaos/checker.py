@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from tests.chaos.jobs import CRON_SECONDS, EVENTS, FIRST_WORD, KINDS, UUID_LENGTH, Kind
-from tests.chaos.records import ENGINE, IMAGE, Absence, Answer, Run, SeenExecution, SentJob
+from tests.chaos.records import DISK_OF_ENGINE, ENGINE, IMAGE, Absence, Answer, Run, SeenExecution, SentJob
 
 ORDER = {"scheduled": 0, "enqueued": 1, "pulling": 2, "running": 3}  # all others are terminal
 OVER = 4
@@ -86,8 +86,8 @@ def _explained(run: Run, execution: SeenExecution, kind: Kind, stopped_at: float
             return execution.exit_code == kind.exit_code == 0
         case "failed", "exit_code":
             return execution.exit_code == kind.exit_code != 0 or _engine_was_away(run, execution)
-        case "failed", "container_rejected":  # the Engine died while it started the container, and cannot any more
-            return _engine_was_away(run, execution)
+        case "failed", "container_rejected":  # the Engine died while it started the container, or has no room for it
+            return _engine_was_away(run, execution) or _ended_while(run, execution, DISK_OF_ENGINE)
         case "failed", "image_not_found":
             return _ended_while(run, execution, IMAGE)
         case ("failed", "killed") | ("lost", "container_vanished"):

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ from tests.support.own_redis import OwnRedis
 from tests.support.services import docker_host
 
 MIB = 1024 * 1024
+SERVICES = ("redis", "mongod")
 DISK_BYTES = {"redis": 64 * MIB, "mongod": 2048 * MIB}  # far more than they use in a run
 IMAGE_NAME = "jobrunner/chaos"
 NODES = ("one", "two", "three")
@@ -182,11 +184,27 @@ class ChaosFarm:
             if any(self.locks[service].locked() for service in ("redis", "mongod", "engine")):
                 self._trouble_at = time.time()
             for name in (*APIS, *SCHEDULERS, *NODES):
-                if self.locks[name].acquire(blocking=False):
-                    try:
-                        self._keep_one(name)
-                    finally:
-                        self.locks[name].release()
+                self._unless_at_work_on(name, self._keep_one)
+            for name in SERVICES:
+                self._unless_at_work_on(name, self._keep_service)
+
+    def _unless_at_work_on(self, name: str, action: Callable[[str], None]) -> None:
+        """Do it, unless a fault is being done to it."""
+        if self.locks[name].acquire(blocking=False):
+            try:
+                action(name)
+            finally:
+                self.locks[name].release()
+
+    def _keep_service(self, name: str) -> None:
+        """Start it again if it has ended: that is how some take it, a while later, if their disk has no room."""
+        service: OwnRedis | OwnMongod | OwnMongods = getattr(self, name)
+        if not service.has_ended:
+            return
+        if name not in self.disks:
+            self.oddities.append(f"{name} ended by itself")
+        service.start()
+        self._trouble_at = time.time()
 
     def _keep_one(self, name: str) -> None:
         process = self.farm.processes.get(name)

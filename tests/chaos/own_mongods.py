@@ -55,12 +55,10 @@ class OwnMongods:
             self._processes[port].kill()
             self._processes[port].wait(START_SECONDS)
 
-    def revive(self) -> bool:
-        """Start again those that have ended by themselves; whether any had."""
-        has_ended = any(process.poll() is not None for process in self._processes.values())
-        if has_ended:
-            self.start()
-        return has_ended
+    @property
+    def has_ended(self) -> bool:
+        """Whether one of them was started, and runs no more."""
+        return any(process.poll() is not None for process in self._processes.values())
 
     def freeze(self) -> None:
         """Have the primary hang."""

@@ -302,12 +302,18 @@ def test_an_engine_that_was_killed_may_end_what_ran_on_it_and_nothing_else() -> 
     assert promises_broken(replace(run, faults=[*run.faults, long_before])) == {"ended wrong"}
 
 
-def test_an_image_that_was_removed_by_hand_fails_what_would_start_meanwhile_and_nothing_else() -> None:
-    ended = {"status": "failed", "cause": "image_not_found", "exit_code": None, "stdout": b"", "stderr": b""}
+@pytest.mark.parametrize(
+    ("cause", "kind"),
+    [("image_not_found", "image removed by hand"), ("container_rejected", "disk of the Engine: full")],
+)
+def test_an_engine_without_an_image_or_room_fails_what_would_start_meanwhile_and_nothing_else(
+    cause: str, kind: str
+) -> None:
+    ended = {"status": "failed", "cause": cause, "exit_code": None, "stdout": b"", "stderr": b""}
     run = with_execution(kept(), "fast-1", retried_by="fast-2", **ended)
     run = replace(run, executions=[*run.executions, execution("fast", 2)])
     run = replace(run, container_events=[*run.container_events, ContainerEvent(T0, "start", "c", "fast-2", "one")])
-    removed = FaultDone("image removed by hand", "engine", LOST_AT - 3, LOST_AT + 1)
+    removed = FaultDone(kind, "engine", LOST_AT - 3, LOST_AT + 1)
     assert promises_broken(run) == {"ended wrong"}
     assert violations(replace(run, faults=[*run.faults, removed])) == []
     for began_at, ended_at in ((LOST_AT + 1, LOST_AT + 5), (T0 - 5, T0)):

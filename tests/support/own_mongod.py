@@ -40,12 +40,10 @@ class OwnMongod:
             self._process.kill()
             self._process.wait(START_SECONDS)
 
-    def revive(self) -> bool:
-        """Start it again if it has ended by itself; whether it had."""
-        has_ended = self._process is not None and self._process.poll() is not None
-        if has_ended:
-            self.start()
-        return has_ended
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started, and runs no more."""
+        return self._process is not None and self._process.poll() is not None
 
     def freeze(self) -> None:
         """Have it hang."""

@@ -71,15 +71,15 @@ class RedisFull(ServiceFault):
 
 
 class DiskFull(ServiceFault):
-    """There is no room for anything new on its disk. Where it ends by that, it is started again once there is."""
+    """There is no room for anything new on its disk. (Where it ends by that, the farm's keeper starts it again.)"""
 
     needs = frozenset({Need.DISKS})
     takes_root = True
 
     def act(self, scene: Scene, targets: Sequence[str], planned: Planned) -> str:
         """Take the room away, and give it back."""
-        service, disk = getattr(scene.farm, self._service), scene.farm.disks[self._service]
+        disk = scene.farm.disks[self._service]
         disk.fill()
         scene.pause(planned.seconds)
         disk.make_room()
-        return "it had ended" if service.revive() else ""
+        return ""
