@@ -32,7 +32,7 @@ from jobrunner.domain.usage import ResourceUsage
 
 
 class Clock(Protocol):
-    """The time. Tests move it."""
+    """The time of the farm, the same for all its processes. Tests move it."""
 
     def now(self) -> datetime:
         """The present instant, UTC and aware."""
@@ -356,8 +356,8 @@ class NodeStore(Protocol):
     def drain_of(self, name: str) -> Drain | None:
         """The order that a node is under."""
 
-    def silent_since(self, instant: datetime) -> list[str]:
-        """The names of the nodes that were last heard of before an instant."""
+    def last_seen(self) -> dict[str, datetime]:
+        """When each node was last heard, by its name and by its own word."""
 
     def presence(self) -> dict[str, NodeState]:
         """What was noted last of each node, by name."""

@@ -21,7 +21,7 @@ from tests.chaos.kept_run import (
     start,
     with_execution,
 )
-from tests.chaos.records import ENGINE, EVENTS, Absence, FaultDone, Run, SeenState, WrittenLine
+from tests.chaos.records import DISK_OF_ENGINE, ENGINE, EVENTS, IMAGE, Absence, FaultDone, Run, SeenState, WrittenLine
 
 MARKED = b"\n[jobrunner: something is missing]\n"
 KILLED = {"status": "failed", "cause": "killed", "exit_code": 137}
@@ -116,3 +116,18 @@ def test_a_node_whose_engine_stays_away_may_be_given_up() -> None:
     for engine, broken in (("engine-1", 1), ("engine-2", 2)):
         away = with_absence(run, LOST_AT - 16, LOST_AT + 1, engine=engine)
         assert len(violations(away)) == broken  # that of node two is one of them
+
+
+@pytest.mark.parametrize(("cause", "kind"), [("image_not_found", IMAGE), ("container_rejected", DISK_OF_ENGINE)])
+def test_an_engine_without_an_image_or_room_fails_what_would_start_meanwhile_and_nothing_else(
+    cause: str, kind: str
+) -> None:
+    ended = {"status": "failed", "cause": cause, "exit_code": None, "stdout": b"", "stderr": b""}
+    run = replace(and_tried_again(kept(), **ended), engine_of={"one": "engine-1"})
+    removed = FaultDone(kind, "engine-1", LOST_AT - 3, LOST_AT + 1)
+    assert promises_broken(run) == {"ended wrong"}
+    assert violations(replace(run, faults=[*run.faults, removed])) == []
+    for began_at, ended_at in ((LOST_AT + 1, LOST_AT + 5), (T0 - 5, T0)):
+        other = replace(removed, began_at=began_at, ended_at=ended_at)
+        assert promises_broken(replace(run, faults=[*run.faults, other])) == {"ended wrong"}
+    assert promises_broken(replace(run, faults=[*run.faults, replace(removed, target="engine-2")])) == {"ended wrong"}
