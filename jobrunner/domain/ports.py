@@ -749,10 +749,10 @@ class Executor(Protocol):
     def wait(self, container: Container, seconds: float) -> Container:
         """The container once it has exited, or as it is after `seconds`. Raises ContainerVanished."""
 
-    def lost_the_end(self, container: Container) -> bool:
-        """Whether the Engine was away when this container ended, so that nobody has read what it wrote last.
+    def may_have_lost_the_end(self, container: Container) -> bool:
+        """Whether nobody has read what this container wrote last: the Engine has not seen it end, or has forgotten it.
 
-        False also where that cannot be known (any more): it keeps a bounded number of events only.
+        It forgets what it saw when it ends itself. False also where there was too much since for it to know.
         """
 
     def signal(self, execution_id: str, name: str) -> None:

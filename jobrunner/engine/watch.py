@@ -30,7 +30,7 @@ def watch(node: ThisNode, run: Run) -> Outcome | RunEnd:
                 return RunEnd.HANDED_BACK
             run.container = node.executor.wait(run.container, GLANCE_SECONDS)
             if whole and run.container.ended is not None:
-                _tell_if_end_is_lost(node, run)
+                _tell_if_end_may_be_lost(node, run)
                 _learn_when_stop_was_wished(node, run)
                 return _judge(run, run.container.ended)
     except GaveUp:
@@ -56,13 +56,13 @@ def _read(node: ThisNode, run: Run) -> bool:
         run.reader = None
 
 
-def _tell_if_end_is_lost(node: ThisNode, run: Run) -> None:
-    """Where the Engine was away when the container ended, a whole reading of its log is not all that was written.
+def _tell_if_end_may_be_lost(node: ThisNode, run: Run) -> None:
+    """Where the Engine was away when the container ended, its whole log is not all that was written.
 
     What was read live to its end was read to the end of the container: then there is no need to ask.
     """
     assert run.container is not None and run.capture is not None
-    if run.was_replayed and node.executor.lost_the_end(run.container):
+    if run.was_replayed and node.executor.may_have_lost_the_end(run.container):
         run.capture.mark_lost_end()
         run.capture.flush_patiently()
 

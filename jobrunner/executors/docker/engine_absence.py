@@ -1,10 +1,11 @@
-"""Whether the Engine was away when a container ended: what that wrote meanwhile is lost (seen with Engine 20.10).
+"""Whether the Engine may have been away when a container ended: what that wrote last is lost then (Engine 20.10).
 
 A container that runs on while the Engine is away writes into pipes, which the Engine reads when it is back. Where the
 container ends before that, the pipes are gone with it. The exit code is known nevertheless: containerd has it.
 
 The Engine has its events in memory only. So one that has run all the while since a container started knows of that
-start; and one that was restarted since, and came back in time, knows of the end.
+start; and one that was restarted since, and came back in time, knows of the end. One that knows of neither has ended
+before the container did; or after it, and has forgotten that: where nobody has read the output then, nobody can tell.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ def was_away_at_end(api: APIClient, container: Container) -> bool:
 
 
 def missed_the_end(events: Sequence[Mapping[str, Any]], container: Container) -> bool:
-    """Whether an Engine that remembers these events was away when the container ended; False: it was not, or who knows.
+    """Whether an Engine that remembers these events has not seen the container end, or has forgotten it at its own end.
 
-    With a full memory the start may have been forgotten for want of room.
+    False where its memory is full: it may have forgotten for want of room.
     """
     assert container.ended is not None
     if len(events) >= EVENTS_KEPT:
