@@ -56,10 +56,11 @@ def test_a_container_that_was_removed_by_hand_may_be_lost_or_killed(ended: dict[
     assert violations(replace(run, faults=[*run.faults, removed])) == []
 
 
-def test_an_engine_may_end_containers_when_it_ends_and_when_it_comes_back() -> None:
+@pytest.mark.parametrize("back_at", [LOST_AT - 1, LOST_AT + 1])
+def test_an_engine_may_end_containers_when_it_ends_and_when_it_comes_back(back_at: float) -> None:
     run = and_tried_again(kept(), stdout=FIRST_LINE + b"1\n", stderr=b"", **KILLED)
     assert promises_broken(run) == {"ended wrong"}
-    assert violations(with_absence(run, LOST_AT - 9, LOST_AT - 1)) == []
+    assert violations(with_absence(run, LOST_AT - 9, back_at)) == []
 
 
 @pytest.mark.parametrize(
@@ -92,6 +93,16 @@ def test_of_what_ends_while_its_engine_is_away_the_end_may_be_missing_if_that_is
     assert violations(away) == []
     silent = with_execution(away, "fast-1", stdout=FIRST_LINE + written, stderr=written)
     assert promises_broken(silent) == {"output"}
+
+
+def test_what_had_ended_before_its_engine_did_must_be_whole_whatever_is_told() -> None:
+    noted_at = LOST_AT + 30
+    times = {"enqueued": T0 + 1, "running": T0 + 2, "done": noted_at}
+    run = with_absence(kept(), LOST_AT + 10, LOST_AT + 20)
+    written = KINDS["fast"].numbered()
+    told = with_execution(run, "fast-1", times=times, stdout=FIRST_LINE + written + MARKED, stderr=written + MARKED)
+    assert violations(told) == []
+    assert promises_broken(with_execution(told, "fast-1", stderr=written[:-1] + MARKED)) == {"output"}
 
 
 def test_what_was_written_before_its_engine_ended_must_be_there() -> None:
