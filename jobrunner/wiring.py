@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -9,7 +10,9 @@ from redis import Redis
 
 from jobrunner.domain.deliveries import DeliveryKind
 from jobrunner.domain.ports import Executor, Notifier, Store
+from jobrunner.engine.duty import Duty
 from jobrunner.engine.farm import Farm
+from jobrunner.engine.farm_clock import COMPARE_SECONDS, FarmClock
 from jobrunner.executors.docker.executor import DockerExecutor
 from jobrunner.notifiers.email import EmailNotifier
 from jobrunner.notifiers.webhook import WebhookNotifier
@@ -55,8 +58,14 @@ class Wiring:
         self.farm_id = settings.farm_id or farm_id()
         self.settings = settings
         self.redis: Redis = redis_connection.connect(settings)
-        self.triggers = RqTriggers(self.redis, self.farm_id)
+        self.clock = FarmClock(mongo_connection.server_time)
+        self.triggers = RqTriggers(self.redis, self.farm_id, self.clock)
         self.delivery_bell = DeliveryBell(self.redis, self.farm_id)
+        self._closing = threading.Event()
+        self._keep_clock = Duty(
+            "clock", COMPARE_SECONDS, self.clock.compare, stopping=self._closing, announce=log_event
+        )
+        self._keep_clock.start()
 
     @cached_property
     def farm(self) -> Farm:
@@ -67,12 +76,15 @@ class Wiring:
             queue=RqQueue(self.redis, self.farm_id),
             triggers=self.triggers,
             announce=log_event,
+            clock=self.clock,
             wake_deliverers=self.delivery_bell.ring,
             rate_limiter=RedisRateLimiter(self.redis, self.farm_id),
         )
 
     def close(self) -> None:
         """Close the connections of this process."""
+        self._closing.set()
+        self._keep_clock.join()
         self.redis.close()
         mongo_connection.disconnect()
 

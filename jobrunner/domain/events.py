@@ -49,7 +49,7 @@ class OutputCut(Event):
 
 @dataclass(frozen=True)
 class OutputEndLost(Event):
-    """The Engine was away when a container ended; what that wrote meanwhile nobody has read."""
+    """The Engine was away at about the end of a container; what that wrote last may be lost."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from jobrunner.domain.usage import ResourceUsage
 
 
 class Clock(Protocol):
-    """The time. Tests move it."""
+    """The time of the farm, the same for all its processes. Tests move it."""
 
     def now(self) -> datetime:
         """The present instant, UTC and aware."""
@@ -356,8 +356,8 @@ class NodeStore(Protocol):
     def drain_of(self, name: str) -> Drain | None:
         """The order that a node is under."""
 
-    def silent_since(self, instant: datetime) -> list[str]:
-        """The names of the nodes that were last heard of before an instant."""
+    def last_seen(self) -> dict[str, datetime]:
+        """When each node was last heard, by its name and by its own word."""
 
     def presence(self) -> dict[str, NodeState]:
         """What was noted last of each node, by name."""
@@ -749,10 +749,10 @@ class Executor(Protocol):
     def wait(self, container: Container, seconds: float) -> Container:
         """The container once it has exited, or as it is after `seconds`. Raises ContainerVanished."""
 
-    def lost_the_end(self, container: Container) -> bool:
-        """Whether the Engine was away when this container ended, so that nobody has read what it wrote last.
+    def may_have_lost_the_end(self, container: Container) -> bool:
+        """Whether nobody has read what this container wrote last: the Engine has not seen it end, or has forgotten it.
 
-        False also where that cannot be known (any more): it keeps a bounded number of events only.
+        It forgets what it saw when it ends itself. False also where there was too much since for it to know.
         """
 
     def signal(self, execution_id: str, name: str) -> None:

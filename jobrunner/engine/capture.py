@@ -73,10 +73,10 @@ class Capture:
                     raise GaveUp from None
 
     def mark_lost_end(self) -> None:
-        """Say where the output ends that what follows was lost, because the Engine was away."""
+        """Say where the output ends that more may have been written, which was lost with the Engine."""
         with self._lock:
             if not self.cut:
-                self._mark_cut("the Docker Engine was away when this ended; what was written meanwhile is lost")
+                self._mark_cut("the Docker Engine was away at the end of this; what was written last may be missing")
                 self._announce(OutputEndLost(self._execution_id))
 
     def _take(self, stream: Stream, content: bytes) -> None:

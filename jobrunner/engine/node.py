@@ -22,7 +22,7 @@ class Run:
     Other threads read it, and set `stop_wished` (somebody asked), `kill_at` (the time keeper has sent SIGTERM), and
     `usage` and `sample_at` (the meter: what it has used up, and when to look again).
     `look_first`: an earlier run, or an earlier try, may have left a container. `started_at`: when this run knew that it
-    has been started, so that a signal finds somebody. `was_replayed`: its output was read from the Engine's own log.
+    has been started, so that a signal finds somebody. `saw_the_end`: it has read the output live to the exit.
     """
 
     execution_id: str
@@ -33,7 +33,7 @@ class Run:
     capture: Capture | None = None
     reader: OutputReader | None = None
     look_first: bool = False
-    was_replayed: bool = False
+    saw_the_end: bool = False
     started_at: datetime | None = None
     timed_out: bool = False
     drained: bool = False

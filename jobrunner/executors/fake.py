@@ -209,7 +209,7 @@ class FakeExecutor:
                 self._engine.changed.wait(until - monotonic())
             return self._existing(container).shown
 
-    def lost_the_end(self, container: Container) -> bool:
+    def may_have_lost_the_end(self, container: Container) -> bool:
         """Whether a test says so."""
         self._engine.check()
         return container.execution_id in self._engine.lost_ends

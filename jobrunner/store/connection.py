@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import mongoengine
@@ -78,6 +79,13 @@ def _make(collection: Collection[dict[str, Any]], indexes: list[IndexModel]) -> 
 
 def _as_pymongo_has_it(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {"keys" if name == "fields" else name: value for name, value in spec.items() if name != "cls"}
+
+
+def server_time() -> datetime:
+    """The time of the MongoDB that takes the writes, UTC and aware. Raises StoreUnavailable, within CHECK_SECONDS."""
+    with translating_errors(), pymongo.timeout(CHECK_SECONDS):
+        told: datetime = mongoengine.get_connection().admin.command("hello")["localTime"]
+    return told
 
 
 class MongoHealth:

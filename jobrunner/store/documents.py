@@ -330,7 +330,6 @@ class NodeDocument(Document):
     meta = {  # noqa: RUF012
         "collection": "nodes",
         "auto_create_index": False,
-        "indexes": ["seen_at"],  # silent_since
     }
 
 

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos.checker import violations
+from tests.chaos.enclosure import enclosed
 from tests.chaos.faults import patterns
 from tests.chaos.plan import make_plan
 from tests.chaos.records import as_json
@@ -56,4 +57,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(enclosed(main))

@@ -40,15 +40,15 @@ def machines_engine() -> Iterator[Engines]:
 
 
 @contextmanager
-def own_engines(folder: Path, seed: int) -> Iterator[Engines]:
+def own_engines(folder: Path, seed: int, disk_bytes: int | None = None) -> Iterator[Engines]:
     """Two of the run's own. The containers of one outlive it, those of the other one end with it.
 
-    Which one that is, is up to the seed: where it is odd, those of the first one go on.
+    Which one that is, is up to the seed: where it is odd, those of the first one go on. `disk_bytes`: see OwnEngine.
     """
     with ExitStack() as stack:
         own = {}
         for number, name in enumerate(ENGINES):
-            own[name] = OwnEngine(folder, name, live_restore=bool((seed + number) % 2))
+            own[name] = OwnEngine(folder, name, live_restore=bool((seed + number) % 2), disk_bytes=disk_bytes)
             stack.callback(own[name].close)
             own[name].start()
         yield Engines({name: engine.host for name, engine in own.items()}, own)

@@ -70,6 +70,7 @@ class Kind:
             "command": self.command(),
             "envs": {"JOB_ID": job_id},
             "container": {"volumes": [{"name": VOLUME, "target": FOLDER}]},
+            "pullPolicy": "never",  # no registry has it: while it is removed, nobody is to look for it there
             "retries": self.retries,
             "metadata": {"kind": self.name},
             **({"webhooks": hooks} if hooks else {}),

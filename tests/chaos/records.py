@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-CLOCK = "clock"  # what the kinds of faults have in them that are done to clocks
 EVENTS = "events"  # the source of states that the farm's events told
 ENGINE = "Engine: "  # what the kinds of faults begin with that are done to the Engine itself
+DISK_OF_ENGINE = "disk of the Engine: full"
+IMAGE = "image removed by hand"
 
 
 class Answer(StrEnum):
@@ -125,7 +126,7 @@ class FaultDone:
 
 @dataclass(frozen=True)
 class Absence:
-    """That a process, or an Engine, was not there, from its end to the start of the next one of its name."""
+    """That a process, or an Engine, was not there, from its end until the next one of its name was ready."""
 
     process: str
     since: float

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from tests.chaos import collect
 from tests.chaos.engines import Engines, machines_engine, own_engines
-from tests.chaos.farm import NODES, SETTINGS, ChaosFarm
-from tests.chaos.faults import FAULTS, Scene
+from tests.chaos.farm import NODES, SETTINGS, ChaosFarm, Need
+from tests.chaos.faults import FAULTS, Scene, needs_of
 from tests.chaos.load import Load
 from tests.chaos.moments import Moments
 from tests.chaos.plan import Planned
 from tests.chaos.records import Run
+from tests.chaos.restarts import until_ready
 from tests.chaos.soak import Soak, sample
 from tests.chaos.witness import Witness, hook_calls
 from tests.support.receiver import receiver
@@ -25,6 +26,7 @@ CRONS = 2
 WARM_UP_SECONDS = 2.5  # jobs are to run when the first fault comes
 # A scheduler that died is replaced after its lead has run out (10 s); then the ticks that it left are caught up.
 CATCH_UP_SECONDS = 15.0
+ENGINE_DISK_BYTES = 1024**3
 SETTLE_SECONDS = 180.0  # far more than it takes, but on a machine that does much else
 
 
@@ -39,15 +41,21 @@ class Course:
     own_engines: bool = False
     replicas: bool = False
 
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What the farm must have for its faults."""
+        return needs_of(planned.kind for planned in self.plan)
+
 
 def run_chaos(folder: Path, course: Course, soak: Soak | None = None) -> Run:
     """Do it, and record what came of it. `soak` takes its samples meanwhile."""
     moments, seed = Moments(), course.seed
     own = course.own_engines
-    with own_engines(folder, seed) if own else machines_engine() as engines, ExitStack() as stack:
+    disk_bytes = ENGINE_DISK_BYTES if Need.DISKS in course.needs else None
+    with own_engines(folder, seed, disk_bytes) if own else machines_engine() as engines, ExitStack() as stack:
         farm, hooks = stack.enter_context(_farm(folder, engines, course)), stack.enter_context(receiver())
         witness = Witness(farm, moments)
-        load = Load(farm.urls, farm.farm.image, f"{hooks.url}/ok", seed, course.jobs_per_second)
+        load = Load(farm.urls, farm.image, f"{hooks.url}/ok", seed, course.jobs_per_second)
         scene = Scene(farm, moments, hooks)
         reader, began_at = collect.Reader(farm.urls[0]), time.time()
         place = reader.place()
@@ -80,7 +88,7 @@ def run_chaos(folder: Path, course: Course, soak: Soak | None = None) -> Run:
             live_restore=frozenset(name for name, engine in engines.own.items() if engine.live_restore),
             calls=hook_calls(hooks),
             faults=sorted(scene.done, key=lambda fault: fault.began_at),
-            absences=farm.absences,
+            absences=[*farm.absences, *until_ready(farm)],
             left_over=left,
             used_at_first=used_at_first,
             used_at_last=used_at_last,
@@ -90,7 +98,7 @@ def run_chaos(folder: Path, course: Course, soak: Soak | None = None) -> Run:
 
 @contextmanager
 def _farm(folder: Path, engines: Engines, course: Course) -> Iterator[ChaosFarm]:
-    farm = ChaosFarm(folder, engines, replicas=course.replicas)
+    farm = ChaosFarm(folder, engines, replicas=course.replicas, needs=course.needs)
     try:
         farm.start()
         yield farm
@@ -102,13 +110,18 @@ def _do_all(scene: Scene, plan: Sequence[Planned], seconds: float) -> None:
     """Each fault at its instant, in a thread of its own: one may begin while another one is not over."""
     began = time.monotonic()
     threads = []
-    for planned in plan:
-        time.sleep(max(0.0, began + planned.at_seconds - time.monotonic()))
-        threads.append(threading.Thread(target=_do, args=(scene, planned), name=planned.kind, daemon=True))
-        threads[-1].start()
-    time.sleep(max(0.0, began + seconds - time.monotonic()))
-    for thread in threads:
-        thread.join()
+    try:
+        for planned in plan:
+            time.sleep(max(0.0, began + planned.at_seconds - time.monotonic()))
+            threads.append(threading.Thread(target=_do, args=(scene, planned), name=planned.kind, daemon=True))
+            threads[-1].start()
+        time.sleep(max(0.0, began + seconds - time.monotonic()))
+    except BaseException:  # the run is broken off: no fault is to go on while the farm is taken down
+        scene.ending.set()
+        raise
+    finally:
+        for thread in threads:
+            thread.join()
 
 
 def _do(scene: Scene, planned: Planned) -> None:

@@ -21,7 +21,7 @@ from tests.chaos.kept_run import (
     start,
     with_execution,
 )
-from tests.chaos.records import ENGINE, EVENTS, Absence, FaultDone, Run, SeenState, WrittenLine
+from tests.chaos.records import DISK_OF_ENGINE, ENGINE, EVENTS, IMAGE, Absence, FaultDone, Run, SeenState, WrittenLine
 
 MARKED = b"\n[jobrunner: something is missing]\n"
 KILLED = {"status": "failed", "cause": "killed", "exit_code": 137}
@@ -56,10 +56,11 @@ def test_a_container_that_was_removed_by_hand_may_be_lost_or_killed(ended: dict[
     assert violations(replace(run, faults=[*run.faults, removed])) == []
 
 
-def test_an_engine_may_end_containers_when_it_ends_and_when_it_comes_back() -> None:
+@pytest.mark.parametrize("back_at", [LOST_AT - 1, LOST_AT + 1])
+def test_an_engine_may_end_containers_when_it_ends_and_when_it_comes_back(back_at: float) -> None:
     run = and_tried_again(kept(), stdout=FIRST_LINE + b"1\n", stderr=b"", **KILLED)
     assert promises_broken(run) == {"ended wrong"}
-    assert violations(with_absence(run, LOST_AT - 9, LOST_AT - 1)) == []
+    assert violations(with_absence(run, LOST_AT - 9, back_at)) == []
 
 
 @pytest.mark.parametrize(
@@ -94,6 +95,16 @@ def test_of_what_ends_while_its_engine_is_away_the_end_may_be_missing_if_that_is
     assert promises_broken(silent) == {"output"}
 
 
+def test_what_had_ended_before_its_engine_did_must_be_whole_whatever_is_told() -> None:
+    noted_at = LOST_AT + 30
+    times = {"enqueued": T0 + 1, "running": T0 + 2, "done": noted_at}
+    run = with_absence(kept(), LOST_AT + 10, LOST_AT + 20)
+    written = KINDS["fast"].numbered()
+    told = with_execution(run, "fast-1", times=times, stdout=FIRST_LINE + written + MARKED, stderr=written + MARKED)
+    assert violations(told) == []
+    assert promises_broken(with_execution(told, "fast-1", stderr=written[:-1] + MARKED)) == {"output"}
+
+
 def test_what_was_written_before_its_engine_ended_must_be_there() -> None:
     run = with_execution(kept(), "fast-1", stdout=FIRST_LINE + b"1\n2\n" + MARKED, stderr=b"1\n2\n" + MARKED)
     run = with_absence(run, LOST_AT - 2, LOST_AT + 3)
@@ -116,3 +127,18 @@ def test_a_node_whose_engine_stays_away_may_be_given_up() -> None:
     for engine, broken in (("engine-1", 1), ("engine-2", 2)):
         away = with_absence(run, LOST_AT - 16, LOST_AT + 1, engine=engine)
         assert len(violations(away)) == broken  # that of node two is one of them
+
+
+@pytest.mark.parametrize(("cause", "kind"), [("image_not_found", IMAGE), ("container_rejected", DISK_OF_ENGINE)])
+def test_an_engine_without_an_image_or_room_fails_what_would_start_meanwhile_and_nothing_else(
+    cause: str, kind: str
+) -> None:
+    ended = {"status": "failed", "cause": cause, "exit_code": None, "stdout": b"", "stderr": b""}
+    run = replace(and_tried_again(kept(), **ended), engine_of={"one": "engine-1"})
+    removed = FaultDone(kind, "engine-1", LOST_AT - 3, LOST_AT + 1)
+    assert promises_broken(run) == {"ended wrong"}
+    assert violations(replace(run, faults=[*run.faults, removed])) == []
+    for began_at, ended_at in ((LOST_AT + 1, LOST_AT + 5), (T0 - 5, T0)):
+        other = replace(removed, began_at=began_at, ended_at=ended_at)
+        assert promises_broken(replace(run, faults=[*run.faults, other])) == {"ended wrong"}
+    assert promises_broken(replace(run, faults=[*run.faults, replace(removed, target="engine-2")])) == {"ended wrong"}

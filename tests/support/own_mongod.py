@@ -40,6 +40,11 @@ class OwnMongod:
             self._process.kill()
             self._process.wait(START_SECONDS)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started, and runs no more."""
+        return self._process is not None and self._process.poll() is not None
+
     def freeze(self) -> None:
         """Have it hang."""
         assert self._process is not None

@@ -139,8 +139,8 @@ class DockerExecutor:
                 _wait_for_exit(api, container.id, seconds)
             return from_inspection(api.inspect_container(container.id))
 
-    def lost_the_end(self, container: Container) -> bool:
-        """Whether the Engine was away when it ended; see jobrunner.executors.docker.engine_absence."""
+    def may_have_lost_the_end(self, container: Container) -> bool:
+        """Whether the Engine was away at its end; see jobrunner.executors.docker.engine_absence."""
         with self._client.guard() as api:
             return was_away_at_end(api, container)
 

@@ -40,6 +40,13 @@ def absence_at_the_end(run: Run, execution: SeenExecution) -> Absence | None:
     return next((away for away in absences if away.since - READ_SECONDS <= at <= away.until), None)
 
 
+def absence_after_the_end(run: Run, execution: SeenExecution) -> Absence | None:
+    """The first absence of its Engine between the end of its container and when that was noted."""
+    at, noted_at = execution.finished_at or 0.0, execution.times.get(execution.status, 0.0)
+    absences = engine_absences(run, execution)
+    return next((away for away in absences if at <= away.until and away.since <= noted_at), None)
+
+
 def ended_with_its_engine(run: Run, execution: SeenExecution) -> bool:
     """Whether its Engine has ended it, when it ended itself, or when it came back."""
     at = execution.finished_at or 0.0

@@ -26,9 +26,9 @@ def _most_at_once(run: Run, kind: Kind) -> tuple[int, float]:
     changes = []
     for execution in run.executions:
         at = started.get(container_of(execution))
-        ended = execution.exit_code is not None and execution.finished_at is not None
-        if kinds[execution.job_id] is kind and at is not None and ended and at < execution.finished_at:
-            changes += [(at, 1), (execution.finished_at, -1)]
+        ended_at = execution.finished_at if execution.exit_code is not None else None
+        if kinds[execution.job_id] is kind and at is not None and ended_at is not None and at < ended_at:
+            changes += [(at, 1), (ended_at, -1)]
     running, most = 0, (0, 0.0)
     for at, change in sorted(changes):
         running += change

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.chaos.checks.absences import READ_SECONDS, absence_at_the_end
+from tests.chaos.checks.absences import READ_SECONDS, absence_after_the_end, absence_at_the_end
 from tests.chaos.checks.ends import was_removed
 from tests.chaos.checks.terms import Violation, container_of, ended_by_itself, kinds_of, named
 from tests.chaos.jobs import FIRST_WORD, UUID_LENGTH, Kind
@@ -19,15 +19,16 @@ def output_is_whole(run: Run) -> Iterator[Violation]:
     kinds = kinds_of(run)
     for execution in run.executions:
         kind, least = kinds[execution.job_id], _lines_to_be_there(run, execution, kinds[execution.job_id])
-        away = execution.exit_code is not None and absence_at_the_end(run, execution) is not None
+        by_itself = ended_by_itself(execution, kind)
+        may_lack = execution.exit_code is not None and absence_after_the_end(run, execution) is not None
         for name, stored, first in (
             ("stdout", execution.stdout, FIRST_LINE_BYTES),
             ("stderr", execution.stderr, 0),
         ):
-            content, is_marked = _without_marker(stored) if away else (stored, False)
+            content, is_marked = _without_marker(stored) if may_lack else (stored, False)
             if fault := stream_fault(content, kind, least, first):
                 yield Violation("output", f"{name} of {named(execution)}: {fault}")
-            elif away and not is_marked and len(content) < first + len(kind.numbered()):
+            elif may_lack and by_itself and not is_marked and len(content) < first + len(kind.numbered()):
                 yield Violation("output", f"{name} of {named(execution)} lacks its end, and does not say so")
 
 

@@ -249,7 +249,7 @@ def test_a_lost_end_is_marked_once_also_after_a_restart_and_never_after_the_cap(
         made = capture(store, cap_bytes=10, events=events)
         made.mark_lost_end()
         made.flush()
-    marker = b"\n[jobrunner: the Docker Engine was away when this ended; what was written meanwhile is lost]\n"
+    marker = b"\n[jobrunner: the Docker Engine was away at the end of this; what was written last may be missing]\n"
     assert store.bytes_of(Stream.STDERR) == marker
     assert events == [OutputEndLost(EXECUTION)]
     cut = ListOutput()

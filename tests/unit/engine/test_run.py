@@ -206,7 +206,7 @@ def test_the_connection_that_breaks_is_made_again_and_nothing_is_stored_twice(wo
     assert world.output(execution) == b"up\n0\n1\n2\n3\n4\n"
 
 
-def test_output_whose_end_was_lost_with_the_engine_says_so_once(world: World) -> None:
+def test_output_whose_end_may_be_lost_with_the_engine_says_so_once(world: World) -> None:
     execution = world.submit("run-on")
     run = world.run_in_background(world.node(), execution.id)
     wait_until(lambda: world.engine.starts[execution.id], 5, "it runs")
@@ -214,7 +214,7 @@ def test_output_whose_end_was_lost_with_the_engine_says_so_once(world: World) ->
     world.engine.cut_connections(execution.id)
     world.engine.exit(execution.id, 0)
     assert run.result(5) is RunEnd.CLOSED
-    marker = b"\n[jobrunner: the Docker Engine was away when this ended; what was written meanwhile is lost]\n"
+    marker = b"\n[jobrunner: the Docker Engine was away at the end of this; what was written last may be missing]\n"
     assert world.output(execution) == b"up\n" + marker
     assert world.get(execution).state is State.DONE
 
