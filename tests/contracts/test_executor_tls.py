@@ -119,9 +119,8 @@ def test_a_replay_whose_connection_breaks_is_told_apart_from_its_end(
 
 def test_a_client_without_a_certificate_is_turned_away(port: int, certificates: Certificates) -> None:
     settings = docker_settings(docker_host=f"tcp://127.0.0.1:{port}", docker_tls_ca=certificates.ca)
-    with pytest.raises(EngineUnavailable) as caught:
+    with pytest.raises(EngineUnavailable):
         DockerExecutor(settings, "stranger").check()
-    assert caught.value.is_refusal
 
 
 def test_an_engine_with_a_certificate_of_another_authority_is_not_trusted(
