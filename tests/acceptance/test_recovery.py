@@ -163,11 +163,19 @@ def test_a_flushed_redis_loses_no_execution(shaken: Farm, redis: OwnRedis) -> No
     waiting = [shaken.post_job("echo", str(number)) for number in range(10)]
     with redis.client() as client:
         client.flushall()
-    shaken.start_worker("one")
+    waiting += [shaken.post_job("echo", str(number)) for number in range(10, 13)]
+    wait_until(lambda: queue_length(shaken) == len(waiting), 20, "all have messages again")
+    shaken.start_worker("one", slots=2)  # one for what is held, one for all others
     for number, accepted in enumerate(waiting):
         assert shaken.wait_for_end(accepted)["status"] == "done"
         assert shaken.output(accepted, "stdout") == b"%d\n" % number
     end_and_assert_whole(shaken, held)
+    started_at = [shaken.execution(accepted)["startedAt"] for accepted in waiting]
+    assert started_at == sorted(started_at), "the oldest first, also what came after the loss"
+
+
+def queue_length(farm: Farm) -> int:
+    return int(farm.http.get(f"{farm.url}/status/", timeout=10).json()["queues"]["jobs"]["length"])
 
 
 def test_a_redis_that_loses_its_lists_and_keeps_the_messages_loses_no_execution(shaken: Farm, redis: OwnRedis) -> None:
