@@ -35,6 +35,7 @@ class Proxies:
 
     def close(self) -> None:
         """End them. (What is held back goes with its connection.)"""
+        asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop).result(START_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
@@ -66,3 +67,10 @@ async def _pump(network: Network, reader: asyncio.StreamReader, writer: asyncio.
             await writer.drain()
     except OSError:
         pass  # one side has gone: so does the other
+
+
+async def _cancel_all() -> None:
+    tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
