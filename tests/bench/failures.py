@@ -18,7 +18,7 @@ from tests.support.own_mongod import OwnMongod
 from tests.support.own_redis import OwnRedis
 from tests.support.receiver import Receiver
 
-HELD_SECONDS = 3.0  # how long the job runs that the failure meets: it ends while the service is away
+HELD_SECONDS = 4.0  # how long the job runs that the failure meets: it ends while the service is away
 
 
 @dataclass
@@ -67,8 +67,8 @@ Preparation = Callable[[Scene], AbstractContextManager[None]]
 class Failure:
     """One failure. `strike(scene, node that runs the job, seconds)` does it, and returns when its cause is gone.
 
-    `lasts`: nothing ends it, and its recovery is counted from its beginning. `held_seconds`: how long the job runs that
-    it meets. `prepared`: the farm as it has to be meanwhile.
+    `lasts`: nothing ends it, and its recovery is counted from its beginning. `held_seconds`: after how long the job that
+    it meets has nothing more to do. `prepared`: the farm as it has to be meanwhile.
     """
 
     name: str
@@ -192,7 +192,7 @@ FAILURES = (
         "what ran there is `lost` after `node_silent_seconds` (30); tried again elsewhere where its job has retries",
         "the machine; its containers are removed once its worker is back",
         lasts=True,
-        held_seconds=90.0,
+        held_seconds=40.0,
         prepared=_second_node,
     ),
     Failure(
