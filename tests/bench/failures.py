@@ -67,8 +67,8 @@ Preparation = Callable[[Scene], AbstractContextManager[None]]
 class Failure:
     """One failure. `strike(scene, node that runs the job, seconds)` does it, and returns when its cause is gone.
 
-    `lasts`: nothing ends it, and its recovery is counted from its beginning. `held_seconds`: after how long the job that
-    it meets has nothing more to do. `prepared`: the farm as it has to be meanwhile.
+    `lasts`: nothing ends it, and its recovery is counted from its beginning. `held_seconds`: after how long the job
+    that it meets has nothing more to do. `prepared`: the farm as it has to be meanwhile.
     """
 
     name: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 
 START_SECONDS = 10
@@ -48,7 +49,8 @@ class Proxies:
                 return
             pumps = [_pump(network, reader, far_writer), _pump(network, far_reader, writer)]
             tasks = [asyncio.create_task(pump) for pump in pumps]
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            with suppress(asyncio.CancelledError):  # all of them are closed
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
                 task.cancel()
             for each in (writer, far_writer):
