@@ -179,12 +179,13 @@ def _cut_network(scene: Scene, node: str, seconds: float) -> None:
 
 
 _GOES_ON = "what runs goes on, its output is caught up"
+_INIT_SYSTEM = "an init system that starts it again"
 FAILURES = (
     Failure(
         "worker killed, started again after 5 s",
         _kill_worker,
         f"{_GOES_ON}: the next worker adopts the containers; what waits goes to other nodes",
-        "an init system that starts it again",
+        _INIT_SYSTEM,
     ),
     Failure(
         "worker gone for good (another node is there)",
@@ -206,13 +207,13 @@ FAILURES = (
         "only scheduler killed, started again after 5 s",
         _kill_scheduler,
         "as above; deliveries wait, too",
-        "an init system that starts it again",
+        _INIT_SYSTEM,
     ),
     Failure(
         "API killed, started again after 5 s",
         _kill_api,
         "nothing but requests; what was accepted goes on",
-        "an init system that starts it again",
+        _INIT_SYSTEM,
     ),
     Failure(
         "Redis restarted, 5 s away",
@@ -247,7 +248,7 @@ FAILURES = (
     Failure(
         "Docker Engine killed, 5 s away, with live-restore",
         _engine_ends(signal.SIGKILL),
-        "as above",
+        "containers go on; of one that ends meanwhile nobody knows how: `failed`, tried again where it has retries",
         world=World.LIVE_RESTORE,
     ),
     Failure(
