@@ -53,6 +53,7 @@ class Wiring:
     def __init__(self, settings: Settings) -> None:
         """Connect. Raises SettingsError, StoreUnavailable."""
         mongo_connection.connect(settings)
+        mongo_connection.check_deployment()
         bring_up_to_date()
         mongo_connection.ensure_indexes()
         self.farm_id = settings.farm_id or farm_id()

@@ -252,8 +252,11 @@ class ExecutionStore(Protocol):
     def held_by(self, node: str, limit: int) -> list[Execution]:
         """The executions that are pulling or running on a node."""
 
-    def waiting(self, state: State, before: datetime, after_id: str | None, limit: int) -> list[str]:
-        """The ids of those that wait in this state, due or enqueued before an instant, in order, after `after_id`.
+    def enqueued(self, before: datetime, after: Position | None, limit: int) -> list[Position]:
+        """Those that are enqueued, and were so before an instant: by creation, the oldest first, from a place on."""
+
+    def overdue(self, before: datetime, after_id: str | None, limit: int) -> list[str]:
+        """The ids of those that wait for their time, and were due before an instant, in order, after `after_id`.
 
         Those that are held, because their job is paused, are not among them.
         """

@@ -11,7 +11,7 @@ import pymongo
 from mongoengine.connection import ConnectionFailure
 from pymongo import IndexModel, MongoClient
 from pymongo.collection import Collection
-from pymongo.errors import OperationFailure
+from pymongo.errors import ConfigurationError, OperationFailure
 
 from jobrunner.errors import SettingsError
 from jobrunner.settings import Settings
@@ -43,13 +43,25 @@ def connect(settings: Settings) -> MongoClient:
             socketTimeoutMS=SOCKET_TIMEOUT_FACTOR * timeout_ms,
             maxPoolSize=settings.api_threads + settings.slots,
         )
-    except (ConnectionFailure, ValueError, TypeError) as error:
+    except (ConnectionFailure, ConfigurationError, ValueError, TypeError) as error:
         raise SettingsError(f"mongodb_url cannot be used: {type(error).__name__}") from None
 
 
 def disconnect() -> None:
     """Close the connection of this process."""
     mongoengine.disconnect()
+
+
+def check_deployment() -> None:
+    """Raise SettingsError where MongoDB is a single server that has no oplog, StoreUnavailable."""
+    with translating_errors():
+        hello = mongoengine.get_connection().admin.command("hello")
+    # A member that was not initiated yet says `isreplicaset`; a mongos says `isdbgrid`.
+    if not {"setName", "isreplicaset"} & hello.keys() and hello.get("msg") != "isdbgrid":
+        raise SettingsError(
+            "The MongoDB that mongodb_url names is not a replica set, which jobrunner needs (one member is enough): "
+            "start mongod with --replSet NAME, and once, in mongosh, call rs.initiate()."
+        )
 
 
 def ensure_indexes() -> None:

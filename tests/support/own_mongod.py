@@ -34,6 +34,12 @@ class OwnMongod:
         wait_until(self._is_ready, START_SECONDS, "mongod takes writes")
         return self
 
+    @property
+    def pid(self) -> int:
+        """Of the process that runs, or ran last."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """End it by SIGKILL."""
         if self._process is not None:

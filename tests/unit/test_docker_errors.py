@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 import requests
 from docker.errors import APIError
@@ -25,6 +27,7 @@ from jobrunner.executors.docker.errors import (
     create_error,
     engine_words,
     is_engine_trouble,
+    is_refusal,
     pull_error,
     root_reason,
     start_error,
@@ -176,6 +179,26 @@ def test_the_engines_words_are_one_line_of_bounded_length() -> None:
     words = engine_words(api_error("first\n\nsecond " + "x" * 10_000))
     assert words.startswith("first second xxx")
     assert len(words) == LONGEST_REASON
+
+
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [
+        (PermissionError(13, "Permission denied"), True),
+        (ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required"), True),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), False),
+        (ConnectionRefusedError(111, "Connection refused"), False),
+        (FileNotFoundError(2, "No such file or directory"), False),
+    ],
+)
+def test_a_socket_or_a_certificate_that_is_not_for_us_is_told_from_an_engine_that_is_away(
+    cause: OSError, expected: bool
+) -> None:
+    if isinstance(cause, ssl.SSLError):
+        cause.reason = str(cause).split("SSL: ")[1].split("]")[0]
+    wrapped = requests.ConnectionError("Connection aborted.")
+    wrapped.__cause__ = cause
+    assert is_refusal(wrapped) is expected
 
 
 def test_the_reason_of_a_wrapped_error_is_its_first_cause() -> None:
