@@ -21,8 +21,10 @@ from jobrunner.queueing import names
 # died in between, is forgotten, and blocks nobody for good. That a limit is kept nevertheless is up to the store.
 LIMIT_SECONDS = 60
 
-# Puts a message in a lane, and notes in it which list that was: the lane, and when that was begun.
-# KEYS: the lane; the lanes; the message's hash. ARGV: its id; RPUSH or LPUSH; two fields of the hash; the demand.
+# Puts a message in a lane, and notes in it which list that was: the lane, and when that was begun. A lane stands in the
+# order of its priority by the age of its head, or by a greater one: who takes corrects that when he comes to it.
+# KEYS: the lane; the lanes; the message's hash; the order. ARGV: its id; RPUSH or LPUSH; two fields of the hash; the
+# demand; since when it waits.
 _PUSH = """
 local known = redis.call('HGET', KEYS[2], KEYS[1])
 if not known then
@@ -34,25 +36,34 @@ if not known or redis.call('EXISTS', KEYS[1]) == 0 then
   redis.call('HSET', KEYS[2], KEYS[1], known)
 end
 redis.call('HSET', KEYS[3], ARGV[3], KEYS[1], ARGV[4], string.match(known, '^%S+'))
+local is_head = ARGV[2] == 'LPUSH' or redis.call('EXISTS', KEYS[1]) == 0
 redis.call(ARGV[2], KEYS[1], ARGV[1])
+local stands_at = redis.call('ZSCORE', KEYS[4], KEYS[1])
+if not stands_at or (is_head and tonumber(stands_at) > tonumber(ARGV[6])) then
+  redis.call('ZADD', KEYS[4], ARGV[6], KEYS[1])
+end
 """
 
 
 class Lane(Queue):
-    """RQ's queue of the farm, whose messages wait in the list of one lane. (The plain one is RQ's own list.)"""
+    """RQ's queue of the farm, whose messages wait in the list of one lane. (The plain one is RQ's own list.)
 
-    def __init__(self, farm_id: str, demand: Demand, connection: Redis) -> None:
+    `since_ms`: since when what is put in it waits, in UNIX milliseconds.
+    """
+
+    def __init__(self, farm_id: str, demand: Demand, connection: Redis, since_ms: int = 0) -> None:
         super().__init__(names.shared_queue(farm_id), connection=connection)
         self.lane_key = self.key if demand == PLAIN else f"{self.key}:{demand.pool}:{demand.priority}:{demand.digest}"
-        self._lanes, self._demand = names.lanes_key(farm_id), demand
+        self._lanes, self._demand, self._since_ms = names.lanes_key(farm_id), demand, since_ms
+        self._order = names.order_keys(farm_id)[demand.priority]
 
     def push_job_id(self, job_id: str, pipeline: Pipeline | None = None, at_front: bool = False) -> None:
         """Put a message in the lane, and make the lane known to workers, and to RQ's tools as a queue."""
         assert pipeline is not None
         pipeline.sadd(Queue.redis_queues_keys, self.lane_key)
-        keys = (self.lane_key, self._lanes, Job.key_for(job_id))
+        keys = (self.lane_key, self._lanes, Job.key_for(job_id), self._order)
         push, fields = "LPUSH" if at_front else "RPUSH", (names.LANE, names.LANE_BEGUN)
-        pipeline.eval(_PUSH, len(keys), *keys, job_id, push, *fields, self._demand.to_json())
+        pipeline.eval(_PUSH, len(keys), *keys, job_id, push, *fields, self._demand.to_json(), self._since_ms)
 
 
 def open_plain_lane(connection: Redis, farm_id: str) -> None:

@@ -70,7 +70,8 @@ class RqQueue:
     def _put_in_lane(self, pipeline: Pipeline, waiting: Waiting, *, at_front: bool = False) -> None:
         for limit in waiting.demand.limits:  # it may have been counted for a worker that died before it claimed it
             pipeline.srem(names.limit_prefix(self._farm_id) + limit.name, waiting.execution_id)
-        self._put(pipeline, Lane(self._farm_id, waiting.demand, self._redis), waiting, at_front=at_front)
+        lane = Lane(self._farm_id, waiting.demand, self._redis, _since_ms(waiting))
+        self._put(pipeline, lane, waiting, at_front=at_front)
 
     def _put(self, pipeline: Pipeline, queue: Queue, waiting: Waiting, *, at_front: bool = False) -> None:
         job = queue.enqueue_call(
@@ -84,10 +85,9 @@ class RqQueue:
             at_front=at_front,
             pipeline=pipeline,
         )
-        since = time.time() if waiting.since is None else waiting.since.timestamp()
         stamps: dict[str | bytes, str | int] = {
             names.NEEDS: waiting.demand.needs.to_text(),
-            names.WAITING_SINCE: int(1000 * since),
+            names.WAITING_SINCE: _since_ms(waiting),
         }
         pipeline.hset(job.key, mapping=stamps)
         pipeline.hdel(job.key, names.TAKEN_BY, names.TAKEN_AT)
@@ -152,3 +152,7 @@ class RqQueue:
         """Return if Redis answers; raise QueueUnavailable, within its timeout, if not."""
         with translating_errors():
             self._redis.ping()
+
+
+def _since_ms(waiting: Waiting) -> int:
+    return int(1000 * (time.time() if waiting.since is None else waiting.since.timestamp()))
