@@ -188,3 +188,13 @@ def test_a_registry_that_refuses_says_whether_it_was_given_a_login(with_credenti
     )
     assert type(told) is ImageRefused
     assert words in str(told) and '"r:5000"' in str(told)
+
+
+def test_a_full_disk_is_told_in_so_many_words() -> None:
+    full = "mkdir /var/lib/docker/overlay2/5d: no space left on device"
+    for failure in (create_error(api_error(full, 500), "i:1"), start_error(api_error(full, 500), "i:1")):
+        assert isinstance(failure, ContainerRejected)
+        assert str(failure).startswith("the disk of the node's Engine is full")
+    failed_pull = pull_error(f"failed to register layer: {full}", parse_image("i:1"), with_credentials=False)
+    assert isinstance(failed_pull, ImagePullFailed)
+    assert str(failed_pull).startswith("the disk of the node's Engine is full")
