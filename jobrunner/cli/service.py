@@ -36,11 +36,11 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     return configured
 
 
-def wire(settings: Settings) -> Wiring:
+def wire(settings: Settings, operation_seconds: float | None = None) -> Wiring:
     """Put the process together, waiting for MongoDB and Redis where they do not answer yet. SIGTERM ends the wait."""
     while True:
         try:
-            wiring = Wiring(settings)
+            wiring = Wiring(settings, operation_seconds)
             wiring.farm.queue.check()
             return wiring
         except ServiceUnavailable as error:

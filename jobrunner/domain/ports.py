@@ -542,10 +542,13 @@ class Store:
 
 
 class Health(Protocol):
-    """Whether a service answers."""
+    """Whether the store answers, and how long it is waited for."""
 
     def check(self) -> None:
-        """Return if it does; raise its ServiceUnavailable, within its timeout, if not."""
+        """Return if it does; raise StoreUnavailable, within its timeout, if not."""
+
+    def deadline(self, seconds: float) -> AbstractContextManager[None]:
+        """What this thread asks of the store within it has been answered by then, or raises StoreUnavailable."""
 
 
 # ----------------------------------------------------------------------------------------------------- queue
