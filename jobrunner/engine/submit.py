@@ -57,22 +57,17 @@ def submit(
 
 
 def _submit(farm: Farm, job: Job, token: str | None) -> Accepted:
-    if job.spec.array is not None:
-        _check_new(farm, job)
-        return _submit_array(farm, job)
-    with farm.store.health.deadline(farm.settings.api_service_timeout_seconds):
-        _check_new(farm, job)
-        farm.store.jobs.add(job)
-        farm.store.tasks.touch(job.task_id, job.created_at, new_jobs=1)
-        return Accepted(job, _start(farm, job, token))
-
-
-def _check_new(farm: Farm, job: Job) -> None:
     check_can_notify(farm.settings, job.spec)
     check_dependencies(farm, job.spec)
     check_can_run(farm, job.task_id, job.spec)
     check_inputs(farm, job.spec)
     farm.queue.check()
+    if job.spec.array is not None:
+        return _submit_array(farm, job)
+    with farm.store.health.deadline(farm.settings.api_service_timeout_seconds):
+        farm.store.jobs.add(job)
+        farm.store.tasks.touch(job.task_id, job.created_at, new_jobs=1)
+        return Accepted(job, _start(farm, job, token))
 
 
 def _submit_array(farm: Farm, job: Job) -> Accepted:
