@@ -39,9 +39,7 @@ def start_farm(
     """Starts farms on these services, with nodes of these names; ends them, and removes their containers."""
     farms: list[Farm] = []
 
-    def start(
-        *nodes: str, mongodb_url: str = mongod.url, redis_url: str = redis.url, **settings: object
-    ) -> Farm:
+    def start(*nodes: str, mongodb_url: str = mongod.url, redis_url: str = redis.url, **settings: object) -> Farm:
         name = f"test_{uuid4().hex[:12]}"
         folder: Path = tmp_path_factory.mktemp(name)
         product_defaults = {"api_service_timeout_seconds": 1.25, "node_silent_seconds": 30}
