@@ -91,7 +91,7 @@ def listed(farm: Farm, **chosen: str) -> list[dict[str, Any]]:
 
 
 def stop(farm: Farm, execution: dict[str, Any]) -> None:
-    answer = ask(farm, "POST", execution["executionUrl"].removeprefix(farm.url) + "/stop/")
+    answer = ask(farm, "POST", execution["url"].removeprefix(farm.url) + "/stop/")
     assert answer.status == 200, answer.document
 
 
