@@ -253,9 +253,10 @@ class ExecutionStore(Protocol):
         """The executions that are pulling or running on a node."""
 
     def waiting(self, state: State, before: datetime, after_id: str | None, limit: int) -> list[str]:
-        """The ids of those that wait in this state, due or enqueued before an instant, in order, after `after_id`.
+        """The ids of those that wait in this state, due or enqueued before an instant, the oldest first.
 
-        Those that are held, because their job is paused, are not among them.
+        Those after `after_id`; none, where that has been deleted since. Those that are held, because their job is
+        paused, are not among them.
         """
 
     def on_silent_nodes(self, silent: Iterable[str], limit: int) -> list[Execution]:

@@ -173,8 +173,7 @@ class ExecutionDocument(Document):
         "indexes": [
             ("job_id", "-created_at", "-id"),  # page_of_job, last_of_job, was_followed
             ("job_id", "state", "created_at", "id"),  # open_of_job, slice of one job, ended_of_job, in_the_way
-            ("state", "id"),  # waiting
-            ("state", "-created_at", "-id"),  # slice by state
+            ("state", "-created_at", "-id"),  # slice by state, waiting
             ("-created_at", "-id"),  # slice of all
             ("task_id", "state", "-created_at", "-id"),  # slice of one task
             {  # slice of one node

@@ -164,15 +164,22 @@ class MongoExecutions:
         return listed(ExecutionDocument.objects(node=node, state__in=_HELD).order_by("id"), limit)
 
     def waiting(self, state: State, before: datetime, after_id: str | None, limit: int) -> list[str]:
-        """The ids of those that wait in this state, due or enqueued before an instant, in order, after `after_id`."""
+        """The ids of those that wait in this state, due or enqueued before an instant, the oldest first.
+
+        Those after `after_id`; none, where that has been deleted since.
+        """
         since = (
             {"due_at__lte": before, "held__ne": True} if state is State.SCHEDULED else {f"times__{state}__lte": before}
         )
         query = ExecutionDocument.objects(state=state.value, **since)
-        if after_id is not None:
-            query = query.filter(id__gt=after_id)
         with translating_errors():
-            return list(query.order_by("id").limit(limit).scalar("id"))
+            if after_id is not None:
+                last = ExecutionDocument.objects(id=after_id).only("created_at").first()
+                if last is None:
+                    return []
+                as_old = Q(created_at__gt=last.created_at) | Q(id__gt=after_id)
+                query = query.filter(Q(created_at__gte=last.created_at) & as_old)
+            return list(query.order_by("created_at", "id").limit(limit).scalar("id"))
 
     def on_silent_nodes(self, silent: Iterable[str], limit: int) -> list[Execution]:
         """The executions that are pulling or running on one of these nodes."""

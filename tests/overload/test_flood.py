@@ -95,7 +95,6 @@ def stop(farm: Farm, execution: dict[str, Any]) -> None:
     assert answer.status == 200, answer.document
 
 
-@pytest.mark.timeout(3600)
 def test_a_flood_is_taken_in_evenly_kept_and_run_in_order_of_age(start_farm: START_FARM, redis: OwnRedis) -> None:
     farm = start_farm(page_size=1000, api_service_timeout_seconds=10, slots=SLOTS)
     flood, redis_before = Flood(farm), used_memory(redis)

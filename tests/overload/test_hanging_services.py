@@ -20,16 +20,19 @@ from tests.support.own_redis import OwnRedis
 
 pytestmark = pytest.mark.services
 
-HANG_SECONDS = size(4.0, 20.0)
+HANG_SECONDS = size(3.0, 20.0)
 CLIENTS = size(60, 200)  # more than the API has threads, in the long form
 SLOW_SECONDS = 0.25  # of every piece that is sent, each way: half a second for each question
 SLOWEST_SECONDS = 10.0  # of what is taken in by a farm that has to make connections while the network is slow
 READS = ("/tasks/", "/executions/", "/status/", "/nodes/")
 
 
-@pytest.fixture(scope="module")
-def farm(start_farm: START_FARM) -> Farm:
-    return start_farm("one")
+@pytest.fixture(autouse=True)
+def well_again(mongod: OwnMongod, redis: OwnRedis) -> Iterator[None]:
+    """Also after a test that has failed."""
+    yield
+    mongod.thaw()
+    redis.thaw()
 
 
 @pytest.fixture

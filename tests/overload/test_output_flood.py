@@ -10,7 +10,6 @@ from contextlib import contextmanager
 import pytest
 
 from tests.overload.answers import LATE_SECONDS, ask
-from tests.overload.conftest import START_FARM
 from tests.overload.memory import watching_memory
 from tests.overload.size import size
 from tests.support.farm import Farm
@@ -26,11 +25,10 @@ END_SECONDS = size(90, 1200)
 HEALTH_SECONDS = 0.5
 
 
-@pytest.fixture(scope="module")
-def farm(start_farm: START_FARM) -> Farm:
-    farm = start_farm("one")
+@pytest.fixture(autouse=True)
+def warm(farm: Farm) -> None:
+    """What a worker needs once, it has."""
     farm.wait_for_status(farm.post_job("echo", "warm"), "done")
-    return farm
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from tests.overload.conftest import START_FARM
 from tests.support.containers import IGNORES_SIGTERM, container_ids
 from tests.support.farm import Farm, wait_until
 
@@ -17,11 +16,6 @@ pytestmark = pytest.mark.services
 
 GRACE_SECONDS = 1
 HANDOVER_SECONDS = 10  # for a worker to end, with time to spare
-
-
-@pytest.fixture(scope="module")
-def farm(start_farm: START_FARM) -> Farm:
-    return start_farm("one", node_silent_seconds=600)
 
 
 def stubborn(farm: Farm, **spec: Any) -> dict[str, Any]:
