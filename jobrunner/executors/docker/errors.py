@@ -14,6 +14,7 @@ from jobrunner.errors import (
     ContainerError,
     ContainerRejected,
     ContainerVanished,
+    EngineDiskFull,
     ImageNotFound,
     ImagePullFailed,
     ImageRefused,
@@ -117,10 +118,10 @@ def start_error(error: APIError, image: str) -> ContainerError:
     return _rejected("start", error)
 
 
-def _rejected(what: str, error: APIError) -> ContainerRejected:
+def _rejected(what: str, error: APIError) -> ContainerError:
     words = engine_words(error)
     if FULL_DISK in words.lower():
-        return ContainerRejected(f"the disk of the node's Engine is full; it could not {what} the container: {words}")
+        return EngineDiskFull(f"the disk of the node's Engine is full; it could not {what} the container: {words}")
     return ContainerRejected(f"the Engine refused to {what} the container: {words}")
 
 
@@ -129,7 +130,7 @@ def pull_error(reason: str, image: ImageReference, *, with_credentials: bool) ->
     words = reason.lower()
     if FULL_DISK in words:
         full = "the disk of the node's Engine is full"
-        return ImagePullFailed(f'{full}; the image "{image}" could not be pulled: {_one_line(reason)}')
+        return EngineDiskFull(f'{full}; the image "{image}" could not be pulled: {_one_line(reason)}')
     if NOT_TOLD not in words and any(marker in words for marker in REFUSED):
         why = "does not take this node's login" if with_credentials else "wants a login, and this node has none for it"
         return ImageRefused(f'the registry "{image.registry}" of the image "{image}" {why}: {_one_line(reason)}')
