@@ -48,14 +48,20 @@ from jobrunner.telemetry.logs import log_event
 
 
 class Wiring:
-    """The parts of one process, put together from the settings. MongoDB must answer while it is made."""
+    """The parts of one process, put together from the settings. MongoDB must answer while it is made.
 
-    def __init__(self, settings: Settings) -> None:
+    `operation_seconds`: how long one operation of MongoDB may take, once it is made; None: what the settings say.
+    """
+
+    def __init__(self, settings: Settings, operation_seconds: float | None = None) -> None:
         """Connect. Raises SettingsError, StoreUnavailable."""
         mongo_connection.connect(settings)
         mongo_connection.check_deployment()
         bring_up_to_date()
         mongo_connection.ensure_indexes()
+        if operation_seconds is not None:  # an index may take longer
+            mongo_connection.disconnect()
+            mongo_connection.connect(settings, operation_seconds)
         self.farm_id = settings.farm_id or farm_id()
         self.settings = settings
         self.redis: Redis = redis_connection.connect(settings)

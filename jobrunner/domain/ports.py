@@ -258,7 +258,8 @@ class ExecutionStore(Protocol):
     def overdue(self, before: datetime, after_id: str | None, limit: int) -> list[str]:
         """The ids of those that wait for their time, and were due before an instant, in order, after `after_id`.
 
-        Those that are held, because their job is paused, are not among them.
+        Those after `after_id`; none, where that has been deleted since. Those that are held, because their job is
+        paused, are not among them.
         """
 
     def on_silent_nodes(self, silent: Iterable[str], limit: int) -> list[Execution]:
@@ -545,10 +546,13 @@ class Store:
 
 
 class Health(Protocol):
-    """Whether a service answers."""
+    """Whether the store answers, and how long it is waited for."""
 
     def check(self) -> None:
-        """Return if it does; raise its ServiceUnavailable, within its timeout, if not."""
+        """Return if it does; raise StoreUnavailable, within its timeout, if not."""
+
+    def deadline(self, seconds: float) -> AbstractContextManager[None]:
+        """What this thread asks of the store within it has been answered by then, or raises StoreUnavailable."""
 
 
 # ----------------------------------------------------------------------------------------------------- queue

@@ -143,7 +143,7 @@ class NodeService:
 
     def _is_open(self) -> bool:
         """Whether the node may take new work. Where nobody can say, it does not: it could not run anything, either."""
-        if self._node.drain is not None:
+        if not self._node.takes_work:
             return False
         try:
             return not self._farm.store.blacklist.has(self._node.name)

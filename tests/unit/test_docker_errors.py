@@ -17,6 +17,7 @@ from jobrunner.errors import (
     CommandNotFound,
     ContainerRejected,
     ContainerVanished,
+    EngineDiskFull,
     ImageNotFound,
     ImagePullFailed,
     ImageRefused,
@@ -154,7 +155,7 @@ def test_an_image_without_a_command_is_told_in_words() -> None:
         ("unexpected EOF", ImagePullFailed),
         ("toomanyrequests: You have reached your pull rate limit", ImagePullFailed),
         ("received unexpected HTTP status: 503 Service Unavailable", ImagePullFailed),
-        ("write /var/lib/docker/tmp/x: no space left on device", ImagePullFailed),
+        ("write /var/lib/docker/tmp/x: no space left on device", EngineDiskFull),
     ],
 )
 def test_a_pull_that_fails_says_whether_another_try_may_help(reason: str, kind: type[JobrunnerError]) -> None:
@@ -220,3 +221,15 @@ def test_a_registry_that_refuses_says_whether_it_was_given_a_login(with_credenti
     )
     assert type(told) is ImageRefused
     assert words in str(told) and '"r:5000"' in str(told)
+
+
+def test_a_full_disk_is_told_in_so_many_words() -> None:
+    full = "mkdir /var/lib/docker/overlay2/5d: no space left on device"
+    failures = (
+        create_error(api_error(full, 500), "i:1"),
+        start_error(api_error(full, 500), "i:1"),
+        pull_error(f"failed to register layer: {full}", parse_image("i:1"), with_credentials=False),
+    )
+    for failure in failures:
+        assert isinstance(failure, EngineDiskFull)
+        assert str(failure).startswith("the disk of the node's Engine is full")
