@@ -8,6 +8,7 @@ from functools import cached_property
 from redis import Redis
 
 from jobrunner.domain.deliveries import DeliveryKind
+from jobrunner.domain.events import Event
 from jobrunner.domain.ports import Executor, Notifier, Store
 from jobrunner.engine.farm import Farm
 from jobrunner.executors.docker.executor import DockerExecutor
@@ -34,6 +35,7 @@ from jobrunner.store.farm import farm_id
 from jobrunner.store.files import MongoFiles
 from jobrunner.store.jobs import MongoJobs
 from jobrunner.store.limits import MongoLimits
+from jobrunner.store.measures import MongoMeasures
 from jobrunner.store.nodes import MongoNodes
 from jobrunner.store.output import MongoOutput
 from jobrunner.store.repeats import MongoKeyedRequests
@@ -41,6 +43,7 @@ from jobrunner.store.schema import bring_up_to_date
 from jobrunner.store.submissions import MongoSubmissions
 from jobrunner.store.tasks import MongoTasks
 from jobrunner.store.templates import MongoTemplates
+from jobrunner.telemetry.activity import ActivityCounter
 from jobrunner.telemetry.logs import log_event
 
 
@@ -57,6 +60,7 @@ class Wiring:
         self.redis: Redis = redis_connection.connect(settings)
         self.triggers = RqTriggers(self.redis, self.farm_id)
         self.delivery_bell = DeliveryBell(self.redis, self.farm_id)
+        self.activity = ActivityCounter()
 
     @cached_property
     def farm(self) -> Farm:
@@ -66,10 +70,14 @@ class Wiring:
             store=mongo_store(),
             queue=RqQueue(self.redis, self.farm_id),
             triggers=self.triggers,
-            announce=log_event,
+            announce=self._announce,
             wake_deliverers=self.delivery_bell.ring,
             rate_limiter=RedisRateLimiter(self.redis, self.farm_id),
         )
+
+    def _announce(self, event: Event) -> None:
+        log_event(event)
+        self.activity.hear(event)
 
     def close(self) -> None:
         """Close the connections of this process."""
@@ -111,4 +119,5 @@ def mongo_store() -> Store:
         files=MongoFiles(),
         artifacts=MongoArtifacts(),
         contents=MongoContents(),
+        measures=MongoMeasures(),
     )

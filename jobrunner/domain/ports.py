@@ -21,6 +21,7 @@ from jobrunner.domain.farm_events import FarmEvent
 from jobrunner.domain.file_ports import ArtifactStore, ContentStore, FileStore, FileToPut, PathEntry
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.listing import ExecutionFilter, JobFilter, Position, Slice
+from jobrunner.domain.measure_ports import MeasureStore
 from jobrunner.domain.node_states import NodeState
 from jobrunner.domain.outcomes import ContainerExit
 from jobrunner.domain.placement import PLAIN, Demand, Priority, Waiting
@@ -539,6 +540,7 @@ class Store:
     files: FileStore
     artifacts: ArtifactStore
     contents: ContentStore
+    measures: MeasureStore
 
 
 class Health(Protocol):
@@ -546,6 +548,9 @@ class Health(Protocol):
 
     def check(self) -> None:
         """Return if it does; raise its ServiceUnavailable, within its timeout, if not."""
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """In this block whatever is asked of the service answers, or raises, before so long has passed in all."""
 
 
 # ----------------------------------------------------------------------------------------------------- queue
@@ -589,6 +594,9 @@ class ExecutionQueue(Protocol):
     def lengths(self) -> Mapping[tuple[str, Priority], int]:
         """How many messages wait for any node, by the pool and the priority of their executions."""
 
+    def oldest(self) -> Mapping[tuple[str, Priority], datetime]:
+        """Since when the first of these waits, where there is one."""
+
     def check(self) -> None:
         """Return if Redis answers; raise QueueUnavailable, within its timeout, if not."""
 
@@ -617,6 +625,9 @@ class Triggers(Protocol):
 
     def without_alarm(self, execution_ids: Sequence[str]) -> list[str]:
         """Those of these executions that have no alarm."""
+
+    def lead_age_seconds(self) -> float | None:
+        """How long ago the scheduler that leads has last said so; None: none leads."""
 
 
 # ------------------------------------------------------------------------------------------------- notifiers

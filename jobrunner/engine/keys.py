@@ -17,6 +17,7 @@ from jobrunner.errors import Fault, InvalidRequest, NotFound, StoreUnavailable, 
 
 KEYS_PER_PAGE = 100
 CACHE_SECONDS = 2.0  # so long a revoked key may still be taken by another API process
+OUTAGE_SECONDS = 3600.0  # so long a key that was good is remembered for what is to be read while the store is away
 MOST_CACHED = 1024
 USE_NOTED_EVERY = timedelta(minutes=1)
 _KEY_ID = re.compile(r"[0-9a-f]{12}")
@@ -68,18 +69,28 @@ class Gatekeeper:
     def __init__(self, farm: Farm) -> None:
         self._farm = farm
         self._known: MutableMapping[tuple[str, str], ApiKey] = TTLCache(MOST_CACHED, CACHE_SECONDS)
+        self._of_old: MutableMapping[tuple[str, str], ApiKey] = TTLCache(MOST_CACHED, OUTAGE_SECONDS)
         self._no_key: MutableMapping[str, bool] = TTLCache(1, CACHE_SECONDS)
-        self._has_keys = False
+        self._has_keys = self._had_no_key = False
         self._lock = threading.Lock()
 
-    def asks_for_keys(self) -> bool:
-        """Whether there is a key: from the first one on, for ever. Raises StoreUnavailable."""
+    def asks_for_keys(self, *, in_outages: bool = False) -> bool:
+        """Whether there is a key: from the first one on, for ever. Raises StoreUnavailable.
+
+        `in_outages`: where the store does not answer, what it said last will do.
+        """
         if self._has_keys:
             return True
         with self._lock:
             if "none" in self._no_key:
                 return False
-        self._has_keys = self._farm.store.api_keys.any()
+        try:
+            self._has_keys = self._farm.store.api_keys.any()
+        except StoreUnavailable:
+            if in_outages and self._had_no_key:
+                return False
+            raise
+        self._had_no_key = not self._has_keys
         if not self._has_keys:
             with self._lock:
                 self._no_key["none"] = True
@@ -91,13 +102,19 @@ class Gatekeeper:
             self._known.clear()
             self._no_key.clear()
 
-    def caller(self, presented: str) -> Caller:
+    def caller(self, presented: str, *, in_outages: bool = False) -> Caller:
         """Who presents this. Raises Unauthenticated, StoreUnavailable.
 
-        Why a key is not good (any more) is said only to who has its secret.
+        Why a key is not good (any more) is said only to who has its secret. `in_outages`: where the store does not
+        answer, a key that it had in the last OUTAGE_SECONDS will do.
         """
         token = parse_token(presented)
-        found = self._find(token) if token is not None else None
+        try:
+            found = self._find(token) if token is not None else None
+        except StoreUnavailable:
+            found = self._last_found(token) if in_outages and token is not None else None
+            if found is None:
+                raise
         if found is None:
             raise Unauthenticated("is not one of this farm")
         state = found.state(self._farm.clock.now())
@@ -115,9 +132,13 @@ class Gatekeeper:
         if not token.is_of(stored) or stored is None:
             return None
         with self._lock:
-            self._known[place] = stored
+            self._known[place] = self._of_old[place] = stored
         self._note_use(stored)
         return stored
+
+    def _last_found(self, token: Token) -> ApiKey | None:
+        with self._lock:
+            return self._of_old.get((token.id, token.secret_hash))
 
     def _note_use(self, key: ApiKey) -> None:
         now = self._farm.clock.now()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import mongoengine
@@ -87,3 +88,7 @@ class MongoHealth:
         """Return if it does; raise StoreUnavailable if not, within CHECK_SECONDS."""
         with translating_errors(), pymongo.timeout(CHECK_SECONDS):
             mongoengine.get_connection().admin.command("ping")
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """In this block whatever is asked of MongoDB answers, or raises, before so long has passed in all."""
+        return pymongo.timeout(seconds)
