@@ -21,7 +21,7 @@ from jobrunner.api.rights import Right, right_of
 from jobrunner.domain.api_keys import ANYBODY, TOKEN, Caller
 from jobrunner.engine.admission import check_task
 from jobrunner.engine.keys import Gatekeeper
-from jobrunner.errors import Forbidden, TooManyRequests, Unauthenticated
+from jobrunner.errors import Forbidden, StoreUnavailable, TooManyRequests, Unauthenticated
 from jobrunner.settings import Settings
 
 OUTAGE_SECONDS = 0.5  # what is to be answered during an outage of MongoDB waits so long for it
@@ -44,34 +44,42 @@ class Guard:
             return
         self._count("address", self._settings.api_rate_per_address, g.address)
         if right.in_outages:
-            with current_farm().store.health.within(OUTAGE_SECONDS):
-                self._check_caller(right)
+            self._check_caller_in_outages(right)
         else:
             self._check_caller(right)
 
-    def _check_caller(self, right: Right) -> None:
-        asks_for_keys = self.gatekeeper.asks_for_keys(in_outages=right.in_outages)
+    def _check_caller_in_outages(self, right: Right) -> None:
+        """The same where the answer is to come soon, also if MongoDB is away: then what it has said last will do."""
+        try:
+            with current_farm().store.health.within(OUTAGE_SECONDS):
+                self._check_caller(right)
+        except StoreUnavailable:
+            g.store_is_away = True
+            self._check_caller(right, from_memory=True)
+
+    def _check_caller(self, right: Right, *, from_memory: bool = False) -> None:
+        asks_for_keys = self.gatekeeper.asks_for_keys(from_memory=from_memory)
         is_open = not asks_for_keys and may_be_open(self._settings)
         check_cross_site(self._settings, is_open=is_open)
         if is_open:
             g.caller = ANYBODY
         else:
-            self._let_in(right)
+            self._let_in(right, from_memory=from_memory)
 
-    def _let_in(self, right: Right) -> None:
-        g.caller = caller = self._authenticate(right)
+    def _let_in(self, right: Right, *, from_memory: bool) -> None:
+        g.caller = caller = self._authenticate(from_memory=from_memory)
         act_for(caller)
         structlog.contextvars.bind_contextvars(api_key_id=caller.key_id)
         self._count("key", self._settings.api_rate_per_key, caller.key_id or "")
         if request.url_rule is not None and request.method != "OPTIONS":  # else the answer is 404, or 405
             _authorize(caller, right)
 
-    def _authenticate(self, right: Right) -> Caller:
+    def _authenticate(self, *, from_memory: bool) -> Caller:
         presented = presented_key()
         if presented is None:
             raise Unauthenticated("is required: as HTTP Basic, as Bearer token, or in the header api-key")
         try:
-            return self.gatekeeper.caller(presented, in_outages=right.in_outages)
+            return self.gatekeeper.caller(presented, from_memory=from_memory)
         except Unauthenticated as error:
             log.warning("key_refused", address=g.address, path=request.path, reason=error.fault.reason)
             raise

@@ -17,7 +17,7 @@ from jobrunner.errors import Fault, InvalidRequest, NotFound, StoreUnavailable, 
 
 KEYS_PER_PAGE = 100
 CACHE_SECONDS = 2.0  # so long a revoked key may still be taken by another API process
-OUTAGE_SECONDS = 3600.0  # so long a key that was good is remembered for what is to be read while the store is away
+MEMORY_SECONDS = 3600.0  # so long a key is remembered for what may be read while the store is away
 MOST_CACHED = 1024
 USE_NOTED_EVERY = timedelta(minutes=1)
 _KEY_ID = re.compile(r"[0-9a-f]{12}")
@@ -69,27 +69,24 @@ class Gatekeeper:
     def __init__(self, farm: Farm) -> None:
         self._farm = farm
         self._known: MutableMapping[tuple[str, str], ApiKey] = TTLCache(MOST_CACHED, CACHE_SECONDS)
-        self._of_old: MutableMapping[tuple[str, str], ApiKey] = TTLCache(MOST_CACHED, OUTAGE_SECONDS)
+        self._of_old: MutableMapping[tuple[str, str], ApiKey] = TTLCache(MOST_CACHED, MEMORY_SECONDS)
         self._no_key: MutableMapping[str, bool] = TTLCache(1, CACHE_SECONDS)
         self._has_keys = self._had_no_key = False
         self._lock = threading.Lock()
 
-    def asks_for_keys(self, *, in_outages: bool = False) -> bool:
+    def asks_for_keys(self, *, from_memory: bool = False) -> bool:
         """Whether there is a key: from the first one on, for ever. Raises StoreUnavailable.
 
-        `in_outages`: where the store does not answer, what it said last will do.
+        `from_memory`: as the store has said last; StoreUnavailable where it has said nothing yet.
         """
         if self._has_keys:
             return True
         with self._lock:
             if "none" in self._no_key:
                 return False
-        try:
-            self._has_keys = self._farm.store.api_keys.any()
-        except StoreUnavailable:
-            if in_outages and self._had_no_key:
-                return False
-            raise
+        if from_memory and self._had_no_key:
+            return False
+        self._has_keys = self._farm.store.api_keys.any()
         self._had_no_key = not self._has_keys
         if not self._has_keys:
             with self._lock:
@@ -102,19 +99,15 @@ class Gatekeeper:
             self._known.clear()
             self._no_key.clear()
 
-    def caller(self, presented: str, *, in_outages: bool = False) -> Caller:
+    def caller(self, presented: str, *, from_memory: bool = False) -> Caller:
         """Who presents this. Raises Unauthenticated, StoreUnavailable.
 
-        Why a key is not good (any more) is said only to who has its secret. `in_outages`: where the store does not
-        answer, a key that it had in the last OUTAGE_SECONDS will do.
+        Why a key is not good (any more) is said only to who has its secret. `from_memory`: a key that was looked up in
+        the last MEMORY_SECONDS is known, and no other.
         """
         token = parse_token(presented)
-        try:
-            found = self._find(token) if token is not None else None
-        except StoreUnavailable:
-            found = self._last_found(token) if in_outages and token is not None else None
-            if found is None:
-                raise
+        find = self._remember if from_memory else self._find
+        found = find(token) if token is not None else None
         if found is None:
             raise Unauthenticated("is not one of this farm")
         state = found.state(self._farm.clock.now())
@@ -136,7 +129,7 @@ class Gatekeeper:
         self._note_use(stored)
         return stored
 
-    def _last_found(self, token: Token) -> ApiKey | None:
+    def _remember(self, token: Token) -> ApiKey | None:
         with self._lock:
             return self._of_old.get((token.id, token.secret_hash))
 

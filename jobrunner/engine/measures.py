@@ -52,9 +52,12 @@ class FarmMeasures:
     queue: QueueMeasures | None
 
 
-def farm_measures(farm: Farm) -> FarmMeasures:
-    """The farm now. A service that does not answer costs STORE_SECONDS, or the time limit of Redis, and no more."""
-    return FarmMeasures(farm.clock.now(), _of_store(farm), _of_queue(farm))
+def farm_measures(farm: Farm, *, store_is_away: bool = False) -> FarmMeasures:
+    """The farm now. A service that does not answer costs about STORE_SECONDS, or the time limit of Redis, and no more.
+
+    `store_is_away`: the caller has just found that out.
+    """
+    return FarmMeasures(farm.clock.now(), None if store_is_away else _of_store(farm), _of_queue(farm))
 
 
 def _of_store(farm: Farm) -> StoreMeasures | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app, g, request
 from prometheus_client import Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
@@ -35,13 +35,21 @@ def show_metrics() -> Response:
     if farm.caller.limits.task_pattern is not None:
         raise Forbidden("taskPattern", "must not be set for a key that reads metrics: they are of all tasks")
     families = [*_of_farm(farm), *current_app.extensions[PROCESS_METRICS].families()]
-    if request.accept_mimetypes.best_match(("text/plain", OPENMETRICS)) == OPENMETRICS:
+    if _prefers_openmetrics():
         return Response(openmetrics.generate_latest(_Families(families)), content_type=openmetrics.CONTENT_TYPE_LATEST)
     return Response(generate_latest(_Families(families)), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
+def _prefers_openmetrics() -> bool:
+    """Whichever version of it is named: there is one."""
+    qualities: dict[str, float] = {}
+    for kind, quality in request.accept_mimetypes:  # the best first
+        qualities.setdefault(kind.partition(";")[0].strip().lower(), quality)
+    return qualities.get(OPENMETRICS, 0) > qualities.get("text/plain", 0)
+
+
 def _of_farm(farm: Farm) -> Iterator[Metric]:
-    measures = farm_measures(farm)
+    measures = farm_measures(farm, store_is_away="store_is_away" in g)
     yield from farm_families(measures)
     if measures.store is not None:
         yield from node_families(measures.store, measures.at, farm.settings.node_silent_seconds)
