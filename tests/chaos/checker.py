@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from tests.chaos import metrics
 from tests.chaos.jobs import CRON_SECONDS, EVENTS, FIRST_WORD, KINDS, UUID_LENGTH, Kind
 from tests.chaos.records import ENGINE, Absence, Answer, Run, SeenExecution, SentJob
 
@@ -287,6 +288,12 @@ def nothing_is_left(run: Run) -> Iterator[Violation]:
         yield Violation("left over", what)
 
 
+def metrics_agree(run: Run) -> Iterator[Violation]:
+    """What the APIs tell by /metrics, during the run and after it."""
+    for promise, text in metrics.metrics_agree(run):
+        yield Violation(promise, text)
+
+
 def processes_behave(run: Run) -> Iterator[Violation]:
     """None ends by itself, and each ends when it is told to."""
     for what in run.oddities:
@@ -304,6 +311,7 @@ RULES: Sequence[Rule] = (
     owed_deliveries_arrive,
     ticks_come_once,
     nothing_is_left,
+    metrics_agree,
     processes_behave,
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -111,6 +111,18 @@ class Absence:
 
 
 @dataclass(frozen=True)
+class SeenMetrics:
+    """What an API told by /metrics of the farm: counters by name and labels, ends by state and cause, what is open."""
+
+    at: float
+    api: str
+    counters: Mapping[str, float]
+    ended: Mapping[str, float]
+    open: Mapping[str, float]
+    owed: float | None
+
+
+@dataclass(frozen=True)
 class Run:
     """All that was recorded of a run."""
 
@@ -127,6 +139,8 @@ class Run:
     calls: Sequence[HookCall] = ()
     faults: Sequence[FaultDone] = ()
     absences: Sequence[Absence] = ()
+    metrics: Sequence[SeenMetrics] = ()  # in the order in which they were told
+    last_metrics: Sequence[SeenMetrics] = ()  # of each API, once all was over
     left_over: Sequence[str] = ()  # containers, keys in Redis
     oddities: Sequence[str] = ()  # processes that ended by themselves, or not when told to
 
@@ -137,8 +151,8 @@ def instant(text: str | None) -> float | None:
 
 
 def as_json(run: Run) -> Any:
-    """The run without its outputs, for people who look into it."""
-    document = asdict(run)
+    """The run without its outputs, and with the last metrics only, for people who look into it."""
+    document = asdict(replace(run, metrics=run.metrics[-1:]))
     for execution in document["executions"]:
         execution["stdout"], execution["stderr"] = len(execution["stdout"]), len(execution["stderr"])
     return document

@@ -13,6 +13,7 @@ from tests.chaos import collect
 from tests.chaos.farm import SETTINGS, ChaosFarm
 from tests.chaos.faults import FAULTS, Scene
 from tests.chaos.load import Load
+from tests.chaos.metrics import MetricsWatch
 from tests.chaos.moments import Moments
 from tests.chaos.own_engine import OwnEngine
 from tests.chaos.plan import Planned
@@ -43,11 +44,11 @@ def run_chaos(folder: Path, course: Course, soak: Soak | None = None) -> Run:
     """Do it, and record what came of it. `soak` takes its samples meanwhile."""
     moments, seed = Moments(), course.seed
     with _engine(folder, course) as engine, _farm(folder, engine, course) as farm, receiver() as hooks:
-        witness = Witness(farm, moments)
+        witness, metrics = Witness(farm, moments), MetricsWatch(farm.urls)
         load = Load(farm.urls, farm.farm.image, f"{hooks.url}/ok", seed, course.jobs_per_second)
         scene = Scene(farm, moments, hooks)
         began_at = time.time()
-        with witness.watching():
+        with witness.watching(), metrics.watching():
             with load.going(CRONS), soak.sampling(farm) if soak else nullcontext():
                 _do_all(scene, course.plan, course.seconds)
             load_ended_at = time.time()
@@ -70,8 +71,10 @@ def run_chaos(folder: Path, course: Course, soak: Soak | None = None) -> Run:
             calls=hook_calls(hooks),
             faults=sorted(scene.done, key=lambda fault: fault.began_at),
             absences=farm.absences,
+            metrics=metrics.seen,
+            last_metrics=metrics.last(),
             left_over=left,
-            oddities=farm.oddities,
+            oddities=[*farm.oddities, *metrics.wrong],
         )
 
 
