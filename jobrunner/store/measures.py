@@ -68,7 +68,7 @@ class MongoMeasures:
     def activity(self) -> Activity:
         """What all processes have done."""
         with translating_errors():
-            found = _tallies().find_one({"_id": ACTIVITY}) or {}
+            found = tallies.tally(ACTIVITY)
         duties = {name: DutyRuns(**runs) for name, runs in found.get("duties", {}).items()}
         return Activity(duties, found.get("delivery_attempts", {}))
 

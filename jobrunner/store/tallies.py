@@ -30,12 +30,12 @@ _READ = {"state": 1, "cause": 1, "started_at": 1, "finished_at": 1, f"times.{Sta
 def count_ended(limit: int, among: Sequence[str] | None = None) -> bool:
     """Add a batch of ended executions to the totals, perhaps only of these; False where there was none to add."""
     chosen = {"counted": False} if among is None else {"counted": False, "_id": {"$in": list(among)}}
-    found = list(_executions().find(chosen, _READ).limit(limit))
-    if not found:
+    if _executions().find_one(chosen, {"_id": 1}) is None:
         return False
     totals = _totals()
     _mark(totals["batch"])
-    batch = [document for document in found if document["_id"] not in set(totals["batch"])]
+    # Only what is found now is in no batch up to this revision.
+    batch = list(_executions().find(chosen, _READ).limit(limit))
     ids = [document["_id"] for document in batch]
     added = {"$inc": {"revision": 1, **_increments(count(map(_ended_run, batch)))}, "$set": {"batch": ids}}
     if ids and _tallies().update_one({"_id": ENDED, "revision": totals["revision"]}, added).matched_count:
@@ -44,14 +44,19 @@ def count_ended(limit: int, among: Sequence[str] | None = None) -> bool:
 
 
 def ended_totals() -> EndedTotals:
-    """The totals, as a majority has them: what was told once is not taken back by a fail-over."""
-    linearizable = _tallies().with_options(read_concern=ReadConcern("linearizable"))
-    found = linearizable.find_one({"_id": ENDED}, {"batch": 0}) or {}
+    """The totals."""
+    found = tally(ENDED)
     return EndedTotals(
         {_end(name): number for name, number in found.get("ended", {}).items()},
         _distribution(found, "start_delay"),
         _distribution(found, "duration"),
     )
+
+
+def tally(name: str) -> Mapping[str, Any]:
+    """What is added up under an id, as a majority has it: what was told once is not taken back by a fail-over."""
+    linearizable = _tallies().with_options(read_concern=ReadConcern("linearizable"))
+    return linearizable.find_one({"_id": name}, {"batch": 0}) or {}
 
 
 def _totals() -> dict[str, Any]:

@@ -51,29 +51,29 @@ def counted(store: Store) -> dict[tuple[State, Cause | None], int]:
     return dict(store.measures.ended().ended)
 
 
-def test_each_end_is_counted_once_by_state_and_cause(mongodb: Store) -> None:
+def test_each_end_is_counted_once_by_state_and_cause(store: Store) -> None:
     for _ in range(5):
-        ended(mongodb)
-    ended(mongodb, state=State.LOST, cause=Cause.NODE_LOST)
-    stored(mongodb)
+        ended(store)
+    ended(store, state=State.LOST, cause=Cause.NODE_LOST)
+    stored(store)
     expected = {(State.DONE, Cause.SUCCESS): 5, (State.LOST, Cause.NODE_LOST): 1}
-    assert counted(mongodb) == counted(mongodb) == expected
+    assert counted(store) == counted(store) == expected
 
 
-def test_many_that_end_in_one_step_are_counted(mongodb: Store) -> None:
-    executions = [stored(mongodb, State.ENQUEUED) for _ in range(3)]
+def test_many_that_end_in_one_step_are_counted(store: Store) -> None:
+    executions = [stored(store, State.ENQUEUED) for _ in range(3)]
     changes = {"state": State.STOPPED, "moved_at": NOW, "cause": Cause.STOPPED}
-    assert mongodb.executions.set_all([e.id for e in executions], state=State.ENQUEUED, claim=0, changes=changes) == 3
-    stored(mongodb, State.EXPIRED)
-    assert counted(mongodb) == {(State.STOPPED, Cause.STOPPED): 3, (State.EXPIRED, None): 1}
+    assert store.executions.set_all([e.id for e in executions], state=State.ENQUEUED, claim=0, changes=changes) == 3
+    stored(store, State.EXPIRED)
+    assert counted(store) == {(State.STOPPED, Cause.STOPPED): 3, (State.EXPIRED, None): 1}
 
 
-def test_what_is_deleted_stays_counted_also_if_nobody_had_counted_it_before(mongodb: Store) -> None:
-    early, late = ended(mongodb), ended(mongodb)
-    assert mongodb.executions.delete(early.id)
-    assert counted(mongodb) == {(State.DONE, Cause.SUCCESS): 2}
-    assert mongodb.executions.delete(late.id)
-    assert counted(mongodb) == {(State.DONE, Cause.SUCCESS): 2}
+def test_what_is_deleted_stays_counted_also_if_nobody_had_counted_it_before(store: Store) -> None:
+    early, late = ended(store), ended(store)
+    assert store.executions.delete(early.id)
+    assert counted(store) == {(State.DONE, Cause.SUCCESS): 2}
+    assert store.executions.delete(late.id)
+    assert counted(store) == {(State.DONE, Cause.SUCCESS): 2}
 
 
 def test_an_ended_execution_can_be_deleted_at_once(store: Store) -> None:
@@ -93,7 +93,7 @@ def test_many_who_count_at_once_count_each_end_once(mongodb: Store) -> None:
 
 
 def test_a_count_that_was_broken_off_is_completed_and_nothing_is_counted_twice(
-    mongodb: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mark: Callable[..., None] = tallies._mark
     calls = []
@@ -105,21 +105,21 @@ def test_a_count_that_was_broken_off_is_completed_and_nothing_is_counted_twice(
         mark(execution_ids)
 
     for _ in range(3):
-        ended(mongodb)
+        ended(store)
     monkeypatch.setattr(tallies, "_mark", dies_after_the_totals)
     with pytest.raises(KeyboardInterrupt):
-        mongodb.measures.count_ended(2)
+        store.measures.count_ended(2)
     monkeypatch.setattr(tallies, "_mark", mark)
-    assert counted(mongodb) == {(State.DONE, Cause.SUCCESS): 3}
+    assert counted(store) == {(State.DONE, Cause.SUCCESS): 3}
 
 
-def test_how_long_executions_waited_and_ran_is_kept(mongodb: Store) -> None:
+def test_how_long_executions_waited_and_ran_is_kept(store: Store) -> None:
     for waited, ran in ((0.2, 2.0), (20.0, 100_000.0)):
         started_at = NOW + timedelta(seconds=waited)
-        ended(mongodb, started_at=started_at, finished_at=started_at + timedelta(seconds=ran))
-    ended(mongodb, state=State.STOPPED)
-    counted(mongodb)
-    totals = mongodb.measures.ended()
+        ended(store, started_at=started_at, finished_at=started_at + timedelta(seconds=ran))
+    ended(store, state=State.STOPPED)
+    counted(store)
+    totals = store.measures.ended()
     delay, duration = totals.start_delay, totals.duration
     assert [delay.below(bound) for bound in (0.1, 0.25, 10, 30, float("inf"))] == [0, 1, 1, 2, 2]
     assert [duration.below(bound) for bound in (1, 5, 86400, float("inf"))] == [0, 1, 1, 2]

@@ -23,8 +23,10 @@ from jobrunner.domain.resources import Resources
 from jobrunner.domain.states import State
 from jobrunner.engine import keys
 from jobrunner.engine.keys import CACHE_SECONDS
+from jobrunner.engine.measures import farm_measures
 from tests.support.api_farm import ApiFarm, api_farm, faults_of, new_task
 from tests.support.metrics import Scrape, read_metrics
+from tests.support.mongodb_profile import profiled
 from tests.support.own_mongod import OwnMongod
 
 pytestmark = pytest.mark.services
@@ -72,6 +74,15 @@ def test_executions_are_told_as_they_are_and_as_they_ended(api: ApiFarm) -> None
 
 def test_an_end_that_has_not_come_yet_is_told_as_none(api: ApiFarm) -> None:
     assert scrape(api.client).value(ENDED, state="failed", cause="image_not_found") == 0
+
+
+def test_what_a_scrape_costs_does_not_grow_with_history(api: ApiFarm) -> None:
+    for _ in range(30):
+        run(api, State.DONE, Cause.SUCCESS)
+    scrape(api.client)
+    _, operations = profiled(lambda: farm_measures(api.farm))
+    assert len(operations) <= 25
+    assert sum(operation.documents + operation.keys for operation in operations) <= 25
 
 
 def test_what_is_late_and_who_leads_is_told(api: ApiFarm) -> None:
