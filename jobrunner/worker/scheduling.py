@@ -14,7 +14,7 @@ from queue import SimpleQueue
 import structlog
 
 from jobrunner.engine.deliver import Deliverer
-from jobrunner.engine.duty import Duty
+from jobrunner.engine.duty import Duty, wait_for_end
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.fire import fire
 from jobrunner.engine.fire_together import fire_together
@@ -69,8 +69,7 @@ class SchedulerService:
         log.info("scheduler_ready")
         told_to_stop.get()
         self._farm.stopping.set()
-        for duty in duties:
-            duty.join(timeout=self._wiring.settings.handover_seconds)
+        wait_for_end(duties, self._wiring.settings.handover_seconds)
         self._deliverer.wait_until_idle(self._wiring.settings.handover_seconds)
         self._leadership.release()
         self._store_activity()
