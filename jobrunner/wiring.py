@@ -9,6 +9,7 @@ from functools import cached_property
 from redis import Redis
 
 from jobrunner.domain.deliveries import DeliveryKind
+from jobrunner.domain.events import Event
 from jobrunner.domain.ports import Executor, Notifier, Store
 from jobrunner.engine.duty import Duty
 from jobrunner.engine.farm import Farm
@@ -37,6 +38,7 @@ from jobrunner.store.farm import farm_id
 from jobrunner.store.files import MongoFiles
 from jobrunner.store.jobs import MongoJobs
 from jobrunner.store.limits import MongoLimits
+from jobrunner.store.measures import MongoMeasures
 from jobrunner.store.nodes import MongoNodes
 from jobrunner.store.output import MongoOutput
 from jobrunner.store.repeats import MongoKeyedRequests
@@ -44,6 +46,7 @@ from jobrunner.store.schema import bring_up_to_date
 from jobrunner.store.submissions import MongoSubmissions
 from jobrunner.store.tasks import MongoTasks
 from jobrunner.store.templates import MongoTemplates
+from jobrunner.telemetry.activity import ActivityCounter
 from jobrunner.telemetry.logs import log_event
 
 
@@ -73,6 +76,7 @@ class Wiring:
             "clock", COMPARE_SECONDS, self.clock.compare, stopping=self._closing, announce=log_event
         )
         self._keep_clock.start()
+        self.activity = ActivityCounter()
 
     @cached_property
     def farm(self) -> Farm:
@@ -82,11 +86,15 @@ class Wiring:
             store=mongo_store(),
             queue=RqQueue(self.redis, self.farm_id),
             triggers=self.triggers,
-            announce=log_event,
+            announce=self._announce,
             clock=self.clock,
             wake_deliverers=self.delivery_bell.ring,
             rate_limiter=RedisRateLimiter(self.redis, self.farm_id),
         )
+
+    def _announce(self, event: Event) -> None:
+        log_event(event)
+        self.activity.hear(event)
 
     def close(self) -> None:
         """Close the connections of this process."""
@@ -130,4 +138,5 @@ def mongo_store() -> Store:
         files=MongoFiles(),
         artifacts=MongoArtifacts(),
         contents=MongoContents(),
+        measures=MongoMeasures(),
     )

@@ -21,6 +21,7 @@ from jobrunner.domain.farm_events import FarmEvent
 from jobrunner.domain.file_ports import ArtifactStore, ContentStore, FileStore, FileToPut, PathEntry
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.listing import ExecutionFilter, JobFilter, Position, Slice
+from jobrunner.domain.measure_ports import MeasureStore
 from jobrunner.domain.node_states import NodeState
 from jobrunner.domain.outcomes import ContainerExit
 from jobrunner.domain.placement import PLAIN, Demand, Priority, Waiting
@@ -543,6 +544,7 @@ class Store:
     files: FileStore
     artifacts: ArtifactStore
     contents: ContentStore
+    measures: MeasureStore
 
 
 class Health(Protocol):
@@ -551,8 +553,8 @@ class Health(Protocol):
     def check(self) -> None:
         """Return if it does; raise StoreUnavailable, within its timeout, if not."""
 
-    def deadline(self, seconds: float) -> AbstractContextManager[None]:
-        """What this thread asks of the store within it has been answered by then, or raises StoreUnavailable."""
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """What this thread asks of the store in this block is answered, or raises, before so long has passed in all."""
 
 
 # ----------------------------------------------------------------------------------------------------- queue
@@ -596,6 +598,9 @@ class ExecutionQueue(Protocol):
     def lengths(self) -> Mapping[tuple[str, Priority], int]:
         """How many messages wait for any node, by the pool and the priority of their executions."""
 
+    def oldest(self) -> Mapping[tuple[str, Priority], datetime]:
+        """Since when the first of these waits, where there is one."""
+
     def check(self) -> None:
         """Return if Redis answers; raise QueueUnavailable, within its timeout, if not."""
 
@@ -624,6 +629,9 @@ class Triggers(Protocol):
 
     def without_alarm(self, execution_ids: Sequence[str]) -> list[str]:
         """Those of these executions that have no alarm."""
+
+    def lead_age_seconds(self) -> float | None:
+        """How long ago the scheduler that leads has last said so; None: none leads."""
 
 
 # ------------------------------------------------------------------------------------------------- notifiers

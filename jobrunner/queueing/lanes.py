@@ -7,6 +7,7 @@ lane must be looked at to find what a node may take next, and what has to wait k
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from redis import Redis
@@ -110,6 +111,24 @@ def known_lanes(connection: Redis, farm_id: str) -> list[KnownLane]:
     found: Any = connection.hgetall(names.lanes_key(farm_id))
     demands = {key.decode(): json.loads(known.split(b" ", 1)[1]) for key, known in found.items()}
     return [KnownLane(key, demand["pool"], Priority(demand["priority"])) for key, demand in demands.items()]
+
+
+def oldest_waiting(connection: Redis, farm_id: str) -> dict[tuple[str, Priority], datetime]:
+    """Since when the first message of each pool and priority waits, of the messages at the heads of the lanes."""
+    lanes = known_lanes(connection, farm_id)
+    with connection.pipeline(transaction=False) as pipeline:
+        for lane in lanes:
+            pipeline.lindex(lane.key, 0)
+        waiting = [(lane, head.decode()) for lane, head in zip(lanes, pipeline.execute(), strict=True) if head]
+        for _, head in waiting:
+            pipeline.hget(Job.key_for(head), names.WAITING_SINCE)
+        stamps = pipeline.execute()
+    oldest: dict[tuple[str, Priority], datetime] = {}
+    for (lane, _), stamp in zip(waiting, stamps, strict=True):
+        if stamp is not None:
+            since = datetime.fromtimestamp(int(stamp) / 1000, UTC)
+            oldest[lane.pool, lane.priority] = min(since, oldest.get((lane.pool, lane.priority), since))
+    return oldest
 
 
 def describe_node(

@@ -16,7 +16,7 @@ from rq.job import Job
 from jobrunner.domain.placement import PLAIN, Demand, Priority, Waiting
 from jobrunner.queueing import names
 from jobrunner.queueing.connection import translating_errors
-from jobrunner.queueing.lanes import LIMIT_SECONDS, Lane, known_lanes
+from jobrunner.queueing.lanes import LIMIT_SECONDS, Lane, known_lanes, oldest_waiting
 from jobrunner.queueing.living_messages import living_messages
 
 NO_TIMEOUT = -1  # deadlines are the executions' own
@@ -146,6 +146,11 @@ class RqQueue:
             for lane, length in zip(lanes, pipeline.execute(), strict=True):
                 lengths[lane.pool, lane.priority] += length
         return dict(+lengths)
+
+    def oldest(self) -> dict[tuple[str, Priority], datetime]:
+        """Since when the first message of each pool and priority waits."""
+        with translating_errors():
+            return oldest_waiting(self._redis, self._farm_id)
 
     def check(self) -> None:
         """Return if Redis answers; raise QueueUnavailable, within its timeout, if not."""

@@ -111,6 +111,6 @@ class MongoHealth:
         with translating_errors(), pymongo.timeout(CHECK_SECONDS):
             mongoengine.get_connection().admin.command("ping")
 
-    def deadline(self, seconds: float) -> AbstractContextManager[None]:
-        """What this thread asks of MongoDB within it has been answered by then, or raises StoreUnavailable."""
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """What this thread asks of MongoDB in this block is answered, or raises, before so long has passed in all."""
         return pymongo.timeout(seconds)
