@@ -171,14 +171,14 @@ class ChaosFarm:
 
     def end_process(self, name: str, signum: int) -> None:
         """End one. One that does not go by SIGTERM in time is noted, and killed."""
-        process = self.farm.processes[name]
+        process, told_at = self.farm.processes[name], time.time()
         try:
             self.farm.end(name, signum)
         except subprocess.TimeoutExpired:
             self.oddities.append(f"{name} did not end within 15 s of SIGTERM")
             self.farm.processes[name] = process
             self.farm.end(name, signal.SIGKILL)
-        self._gone_since[name] = time.time()
+        self._gone_since[name] = told_at
 
     def _keep(self) -> None:
         while not self._stopping.wait(KEEP_SECONDS):
