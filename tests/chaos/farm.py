@@ -46,6 +46,7 @@ SETTINGS = {
     "node_silent_seconds": 15,
     "janitor_interval_seconds": 1,
     "retry_first_delay_seconds": 0.5,
+    "misfire_window_seconds": 600,  # longer than anything is away, also where faults follow each other
     "mongodb_timeout_seconds": 3,
     "slots": 6,
     "webhook_allow_loopback": "true",
