@@ -9,6 +9,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -111,7 +112,7 @@ class ChaosFarm:
 
     def start(self) -> None:
         """Start it all, and wait until jobs can run."""
-        self.tag_image(self.engine())
+        self.tag_image()
         self.redis.start()
         self.mongod.start()
         self.farm.start_api()  # it makes the indexes
@@ -235,10 +236,11 @@ class ChaosFarm:
         """A client of the Engine that the farm uses."""
         return APIClient(self._engine_host, version="auto", timeout=30)
 
-    def tag_image(self, engine: APIClient) -> None:
+    def tag_image(self) -> None:
         """Have the image of the jobs: a name of this farm's own for the one that all tests use."""
         repository, _, tag = self.image.partition(":")
-        engine.tag(self._test_image, repository, tag=tag)
+        with closing(self.engine()) as engine:
+            engine.tag(self._test_image, repository, tag=tag)
 
     def _remove_containers(self) -> None:
         engine = self.engine()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from contextlib import closing
 
 import docker.errors
 
@@ -89,11 +90,8 @@ class RemoveImage(Fault):
 
     def act(self, scene: Scene, targets: Sequence[str], planned: Planned) -> str:
         """docker rmi -f; docker tag. (The image that the tests of this machine use stays: it has another name.)"""
-        engine = scene.farm.engine()
-        try:
+        with closing(scene.farm.engine()) as engine:
             engine.remove_image(scene.farm.image, force=True)
-            scene.pause(planned.seconds)
-            scene.farm.tag_image(engine)
-        finally:
-            engine.close()
+        scene.pause(planned.seconds)
+        scene.farm.tag_image()
         return ""
