@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import platform
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
 import structlog
@@ -66,11 +67,16 @@ class SchedulerService:
         log.info("scheduler_ready")
         told_to_stop.get()
         self._farm.stopping.set()
-        for duty in duties:
-            duty.join(timeout=self._wiring.settings.handover_seconds)
-        self._deliverer.wait_until_idle(self._wiring.settings.handover_seconds)
+        self._wait_for(duties)
         self._leadership.release()
         log.info("scheduler_ended")
+
+    def _wait_for(self, duties: Sequence[Duty]) -> None:
+        """Let what is under way come to its end, for `handover_seconds` in all: a service may hang, and all with it."""
+        deadline = time.monotonic() + self._wiring.settings.handover_seconds
+        for duty in duties:
+            duty.join(timeout=max(0.0, deadline - time.monotonic()))
+        self._deliverer.wait_until_idle(max(0.0, deadline - time.monotonic()))
 
     def _duties(self) -> list[Duty]:
         interval_seconds = self._wiring.settings.janitor_interval_seconds
