@@ -22,7 +22,7 @@ from jobrunner.domain.ports import Container
 from jobrunner.executors.docker.client import open_stream
 from jobrunner.executors.docker.containers import instant
 
-# The Engine keeps 256 (moby daemon/events/events.go: eventsLimit); once there were more, it has forgotten the first ones.
+# The Engine keeps 256 (moby daemon/events/events.go: eventsLimit); once there were more, it has forgotten the first.
 # Those that come while it is asked are not told, and push others out: so it is taken for full far below that.
 MOST_EVENTS = 128
 NOTED_WITHIN = timedelta(seconds=0.5)  # after the end of a container; later it is noted when the Engine comes back
