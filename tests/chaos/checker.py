@@ -13,6 +13,7 @@ from tests.chaos.records import DISK_OF_ENGINE, ENGINE, IMAGE, Absence, Answer, 
 ORDER = {"scheduled": 0, "enqueued": 1, "pulling": 2, "running": 3}  # all others are terminal
 OVER = 4
 START_SECONDS = 10.0  # how long a process may take to start on a busy machine
+CLOSE_SECONDS = 10.0  # ... and how long it may take from the end of a container to that of its execution
 CATCH_UP_SECONDS = 2.0 * CRON_SECONDS  # a cron that is stopped may be so far behind
 
 
@@ -95,8 +96,9 @@ def _explained(run: Run, execution: SeenExecution, kind: Kind, stopped_at: float
             return execution.container_id in removed or _engine_was_away(run, execution)
         case "lost", "node_lost":
             return _node_was_away(run, execution) or _engine_was_away(run, execution)
-        case "stopped", "stopped":
-            return stopped_at is not None and execution.finished_at is not None and execution.finished_at >= stopped_at
+        case "stopped", "stopped":  # or its container ended by itself, and the wish came before that was known
+            finished_at = execution.finished_at
+            return stopped_at is not None and finished_at is not None and finished_at + CLOSE_SECONDS >= stopped_at
     return False
 
 
