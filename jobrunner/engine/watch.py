@@ -26,9 +26,7 @@ def watch(node: ThisNode, run: Run) -> Outcome | RunEnd:
         while True:
             is_live = run.reader is not None
             whole = _read(node, run)
-            if not node.detached.is_set():  # before the store is asked, which may be away for long
-                run.container = node.executor.wait(run.container, GLANCE_SECONDS)
-            run.capture.flush_patiently()
+            _look_and_store(node, run)
             if node.detached.is_set():
                 return RunEnd.HANDED_BACK
             if whole and run.container.ended is not None:
@@ -56,6 +54,19 @@ def _read(node: ThisNode, run: Run) -> bool:
     finally:
         run.reader.close()
         run.reader = None
+
+
+def _look_and_store(node: ThisNode, run: Run) -> None:
+    """See whether the container has exited; store what was read, also where the container is gone.
+
+    The Engine is asked first: the store may be away for long, and the Engine restarted meanwhile.
+    """
+    assert run.container is not None and run.capture is not None
+    try:
+        if not node.detached.is_set():
+            run.container = node.executor.wait(run.container, GLANCE_SECONDS)
+    finally:
+        run.capture.flush_patiently()
 
 
 def _tell_if_end_may_be_lost(node: ThisNode, run: Run) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import platform
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
 import structlog
@@ -69,11 +70,16 @@ class SchedulerService:
         log.info("scheduler_ready")
         told_to_stop.get()
         self._farm.stopping.set()
-        wait_for_end(duties, self._wiring.settings.handover_seconds)
-        self._deliverer.wait_until_idle(self._wiring.settings.handover_seconds)
+        self._wait_for(duties)
         self._give_up_lead()
         self._store_activity()
         log.info("scheduler_ended")
+
+    def _wait_for(self, duties: Sequence[Duty]) -> None:
+        """Let what is under way come to its end, for `handover_seconds` in all: a service may hang, and all with it."""
+        deadline = time.monotonic() + self._wiring.settings.handover_seconds
+        wait_for_end(duties, self._wiring.settings.handover_seconds)
+        self._deliverer.wait_until_idle(max(0.0, deadline - time.monotonic()))
 
     def _give_up_lead(self) -> None:
         try:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
-TRIES = 50  # somebody may write between the look and the change
+from tests.chaos.linux import MS_REMOUNT, mount, unmount
+
+TRIES = 1000  # somebody may write between the look and the change
+LEAST_BYTES = 4096
 
 
 class Disk:
@@ -15,30 +17,29 @@ class Disk:
     def __init__(self, folder: Path, size_bytes: int) -> None:
         self.folder, self._size_bytes = folder, size_bytes
         folder.mkdir(parents=True, exist_ok=True)
-        _mount(folder, f"size={size_bytes}")
+        self._mount(size_bytes)
 
     def fill(self) -> None:
         """Leave no room for anything more."""
         for _ in range(TRIES):
             try:
-                _mount(self.folder, f"remount,size={self._used_bytes()}")
+                self._mount(max(LEAST_BYTES, self._used_bytes()), MS_REMOUNT)
                 return
-            except subprocess.CalledProcessError as error:
+            except OSError as error:
                 failure = error
         raise failure
 
     def make_room(self) -> None:
         """Give it the room back that it had."""
-        _mount(self.folder, f"remount,size={self._size_bytes}")
+        self._mount(self._size_bytes, MS_REMOUNT)
 
     def close(self) -> None:
         """Unmount it, with all that is on it. Nobody may use it any more."""
-        subprocess.run(["umount", self.folder], check=True, timeout=30)
+        unmount(self.folder)
+
+    def _mount(self, size_bytes: int, flags: int = 0) -> None:
+        mount("tmpfs", self.folder, "tmpfs", flags, f"size={size_bytes}")
 
     def _used_bytes(self) -> int:
         found = os.statvfs(self.folder)
         return (found.f_blocks - found.f_bfree) * found.f_frsize
-
-
-def _mount(folder: Path, options: str) -> None:
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True, timeout=30)

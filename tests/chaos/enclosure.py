@@ -7,23 +7,19 @@ does, and its child is the run itself.
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-CLONE_NEWNS, CLONE_NEWPID = 0x20000, 0x20000000  # sched.h
-MS_REC, MS_PRIVATE = 0x4000, 0x40000  # sys/mount.h
-PR_SET_PDEATHSIG = 1  # sys/prctl.h
+from tests.chaos.linux import CLONE_NEWNS, CLONE_NEWPID, MS_PRIVATE, MS_REC, die_with_parent, mount, unshare
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 BY_SIGNAL = 128  # what a shell adds to the number of the signal that ended a process
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def enclosed(run: Callable[[], int]) -> int:
@@ -31,18 +27,18 @@ def enclosed(run: Callable[[], int]) -> int:
 
     SIGTERM and SIGINT are passed on to it: SystemExit is raised in it, once.
     """
-    if os.geteuid() != 0:
+    try:
+        unshare(CLONE_NEWPID | CLONE_NEWNS)
+    except PermissionError:
         _let_signals_end_it()
         return run()
-    _check(_libc.unshare(CLONE_NEWPID | CLONE_NEWNS))
     return _wait_for(_fork(lambda: _be_init(run)))
 
 
 def _be_init(run: Callable[[], int]) -> int:
-    _check(_libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
-    _mount("none", "/", "", MS_REC | MS_PRIVATE)
-    _mount("proc", "/proc", "proc")
-    _mount("tmpfs", "/dev/shm", "tmpfs")
+    die_with_parent(signal.SIGKILL)
+    mount("none", Path("/"), flags=MS_REC | MS_PRIVATE)
+    mount("proc", Path("/proc"), "proc")
 
     def run_it() -> int:
         _let_signals_end_it()
@@ -90,13 +86,3 @@ def _let_signals_end_it() -> None:
     for signum in SIGNALS:
         signal.signal(signum, end)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-
-
-def _mount(source: str, target: str, kind: str, flags: int = 0) -> None:
-    _check(_libc.mount(source.encode(), target.encode(), kind.encode() or None, flags, None))
-
-
-def _check(result: int) -> None:
-    if result != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"namespaces: {errno.errorcode.get(number)} {os.strerror(number)}")

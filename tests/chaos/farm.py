@@ -46,6 +46,7 @@ SETTINGS = {
     "node_silent_seconds": 15,
     "janitor_interval_seconds": 1,
     "retry_first_delay_seconds": 0.5,
+    "misfire_window_seconds": 600,  # longer than anything is away, also where faults follow each other
     "mongodb_timeout_seconds": 3,
     "slots": 6,
     "webhook_allow_loopback": "true",
@@ -106,8 +107,7 @@ class ChaosFarm:
     def start(self) -> None:
         """Start it all, and wait until jobs can run."""
         for name in self.engines.hosts:
-            with closing(self.engines.client(name)) as engine:
-                self.tag_image(engine)
+            self.tag_image(name)
         self.redis.start()
         self.mongod.start()
         self.farm.start_api()  # it makes the indexes
@@ -168,14 +168,14 @@ class ChaosFarm:
 
     def end_process(self, name: str, signum: int) -> None:
         """End one. One that does not go by SIGTERM in time is noted, and killed."""
-        process = self.farm.processes[name]
+        process, told_at = self.farm.processes[name], time.time()
         try:
             self.farm.end(name, signum)
         except subprocess.TimeoutExpired:
             self.oddities.append(f"{name} did not end within 15 s of SIGTERM")
             self.farm.processes[name] = process
             self.farm.end(name, signal.SIGKILL)
-        self._gone_since[name] = time.time()
+        self._gone_since[name] = told_at
 
     def _keep(self) -> None:
         while not self._stopping.wait(KEEP_SECONDS):
@@ -220,10 +220,11 @@ class ChaosFarm:
 
     # ---- its containers
 
-    def tag_image(self, engine: APIClient) -> None:
-        """Have the image of the jobs: a name of this farm's own for the one that all tests use."""
+    def tag_image(self, engine_name: str) -> None:
+        """Have the image of the jobs on an Engine: a name of this farm's own for the one that all tests use."""
         repository, _, tag = self.image.partition(":")
-        engine.tag(self._test_image, repository, tag=tag)
+        with closing(self.engines.client(engine_name)) as engine:
+            engine.tag(self._test_image, repository, tag=tag)
 
     def _remove_containers(self) -> None:
         for name in self.engines.hosts:

@@ -41,10 +41,14 @@ class OwnMongods:
             if port not in self._processes or self._processes[port].poll() is not None:
                 self._spawn(port)
         if is_new:
-            wait_until(lambda: self._answers("ping"), START_SECONDS, "the first mongod answers")
+            # Those who are not there yet would not be let in, and asked only once nobody would be.
+            wait_until(
+                lambda: all(self._ask(port, "ping") for port in self._ports), START_SECONDS, "all mongods answer"
+            )
             members = [{"_id": number, "host": f"{HOST}:{port}"} for number, port in enumerate(self._ports)]
             settings = {"electionTimeoutMillis": self._election_ms}
-            self._answers("replSetInitiate", {"_id": REPLICA_SET, "members": members, "settings": settings})
+            configuration = {"_id": REPLICA_SET, "members": members, "settings": settings}
+            wait_until(lambda: self._begins_with(configuration), START_SECONDS, "they are a replica set")
         wait_until(lambda: self._primary() is not None, START_SECONDS, "there is a primary")
         return self
 
@@ -78,6 +82,10 @@ class OwnMongods:
         for process in self._processes.values():
             process.kill()
             process.wait(START_SECONDS)
+
+    def _begins_with(self, configuration: Mapping[str, Any]) -> bool:
+        """Whether they are a replica set: by this request, or by an earlier one whose answer came too late."""
+        return self._answers("replSetInitiate", configuration) or self._primary() is not None
 
     def _spawn(self, port: int) -> None:
         program = mongodb_program(self._folder / DATA / f"mongod-{port}", port)

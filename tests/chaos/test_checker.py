@@ -132,6 +132,10 @@ BROKEN: dict[str, tuple[str, Callable[[Run], Run]]] = {
         "ended wrong",
         lambda run: with_execution(run, "fast-1", status="stopped", cause="stopped"),
     ),
+    "a stop that was wished long after the end": (
+        "ended wrong",
+        lambda run: with_execution(run, "cron-1", status="stopped", cause="stopped", finished_at=T0 + 15),
+    ),
     "an output whose end is missing": (
         "output",
         lambda run: with_execution(run, "fast-1", stdout=FIRST_LINE + LINES[:-3]),

@@ -31,6 +31,7 @@ from jobrunner.store import connection
 from jobrunner.wiring import Wiring
 from tests.support.farm import Farm, wait_until
 from tests.support.farm_leftovers import forget_in_redis
+from tests.support.own_mongod import OwnMongod
 
 pytestmark = pytest.mark.services
 
@@ -112,6 +113,22 @@ def test_a_scheduler_that_is_told_to_end_gives_up_its_lead_at_once(processes: Fa
     wait_until(lambda: leader(wiring.redis, wiring.farm_id), 5, "it leads")
     assert processes.end("scheduler") < 4
     assert leader(wiring.redis, wiring.farm_id) == ""
+
+
+def test_a_scheduler_that_is_told_to_end_ends_in_time_also_while_mongodb_hangs(redis_url: str, tmp_path: Path) -> None:
+    mongod = OwnMongod(tmp_path).start()
+    farm_id = f"test-{uuid4().hex[:12]}"
+    processes = Farm("hangs", mongod.url, redis_url, tmp_path, "busybox", farm_id=farm_id, handover_seconds=1)
+    try:
+        start_scheduler(processes, "scheduler")
+        mongod.freeze()
+        time.sleep(2)  # all that it does is asking MongoDB by now
+        assert processes.end("scheduler") < 8  # and not a second for each of its twelve duties
+    finally:
+        mongod.kill()
+        processes.end_all()
+        with Redis.from_url(redis_url) as redis:
+            forget_in_redis(redis, farm_id)
 
 
 # ------------------------------------------------------------------------------------------------------------ crons

@@ -10,7 +10,7 @@ import pytest
 
 from jobrunner.domain.outcomes import ContainerExit
 from jobrunner.domain.ports import Container, ContainerStatus
-from jobrunner.executors.docker.engine_absence import EVENTS_KEPT, missed_the_end
+from jobrunner.executors.docker.engine_absence import MOST_EVENTS, missed_the_end
 
 ENDED_AT = 1_800_000_000.0
 EXIT = ContainerExit(0, oom_killed=False, started_at=None, finished_at=datetime.fromtimestamp(ENDED_AT, UTC))
@@ -35,7 +35,7 @@ LATE = event("die", ENDED_AT + 4)
         ([*OTHERS, LATE], True),
         (OTHERS, True),
         ([], True),  # or it was away later: it has forgotten whether it saw the end
-        ([*OTHERS, *[OTHERS[0]] * EVENTS_KEPT], False),  # it cannot be known any more
+        ([*OTHERS, *[OTHERS[0]] * MOST_EVENTS], False),  # it cannot be known any more
     ],
 )
 def test_an_engine_that_knows_neither_start_nor_end_may_have_been_away(

@@ -22,7 +22,9 @@ from jobrunner.domain.ports import Container
 from jobrunner.executors.docker.client import open_stream
 from jobrunner.executors.docker.containers import instant
 
-EVENTS_KEPT = 256  # moby daemon/events/events.go: eventsLimit; once there were more, nobody knows about the first ones
+# The Engine keeps 256 (moby daemon/events/events.go: eventsLimit); once there were more, it has forgotten the first.
+# Those that come while it is asked are not told, and push others out: so it is taken for full far below that.
+MOST_EVENTS = 128
 NOTED_WITHIN = timedelta(seconds=0.5)  # after the end of a container; later it is noted when the Engine comes back
 
 
@@ -34,10 +36,10 @@ def was_away_at_end(api: APIClient, container: Container) -> bool:
 def missed_the_end(events: Sequence[Mapping[str, Any]], container: Container) -> bool:
     """Whether an Engine that remembers these events has not seen the container end, or has forgotten it at its own end.
 
-    False where its memory is full: it may have forgotten for want of room.
+    False where its memory may be full: it may have forgotten for want of room.
     """
     assert container.ended is not None
-    if len(events) >= EVENTS_KEPT:
+    if len(events) >= MOST_EVENTS:
         return False
     times = {event["Action"]: _at(event) for event in events if event["Actor"]["ID"] == container.id}
     ended_at = container.ended.finished_at

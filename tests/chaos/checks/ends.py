@@ -37,8 +37,9 @@ def _explained(run: Run, execution: SeenExecution, kind: Kind, stopped_at: float
             return was_removed(run, execution) or start_was_cut_off(run, execution)
         case "lost", "node_lost":
             return node_was_away(run, execution)
-        case "stopped", "stopped":
-            return stopped_at is not None and execution.finished_at is not None and execution.finished_at >= stopped_at
+        case "stopped", "stopped":  # or its container ended by itself, and the wish came before that was noted
+            noted_at = execution.times.get("stopped", execution.finished_at or 0.0)
+            return stopped_at is not None and noted_at >= stopped_at
     return False
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
+from contextlib import closing
 
 import docker.errors
 
@@ -90,11 +91,8 @@ class RemoveImage(Fault):
 
     def act(self, scene: Scene, targets: Sequence[str], planned: Planned) -> str:
         """docker rmi -f; docker tag. (The image that the tests of this machine use stays: it has another name.)"""
-        engine = scene.farm.engines.client(targets[0])
-        try:
+        with closing(scene.farm.engines.client(targets[0])) as engine:
             engine.remove_image(scene.farm.image, force=True)
-            scene.pause(planned.seconds)
-            scene.farm.tag_image(engine)
-        finally:
-            engine.close()
+        scene.pause(planned.seconds)
+        scene.farm.tag_image(targets[0])
         return ""

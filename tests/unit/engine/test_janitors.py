@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -36,8 +37,8 @@ def claimed(world: World, command: str = "run-on", node: str = "one", **spec: ob
     return world.get(execution)
 
 
-def beat(world: World, name: str = "one") -> None:
-    now = world.clock.now()
+def beat(world: World, name: str = "one", ahead_seconds: float = 0) -> None:
+    now = world.clock.now() + timedelta(seconds=ahead_seconds)
     world.store.nodes.beat(Node(name, "machine", 1, 16, 0, seen_at=now, started_at=now))
 
 
@@ -183,6 +184,28 @@ def test_after_the_janitor_was_away_nodes_get_their_full_time_again(world: World
     rescue.look(world.farm())
     assert world.get(execution).state is State.RUNNING
     watch_for(world, rescue, 25)
+    assert world.get(execution).state is State.RUNNING
+    watch_for(world, rescue, 10)
+    assert world.get(execution).state is State.LOST
+
+
+@pytest.mark.parametrize("ahead_seconds", [-3600, 3600])
+def test_what_time_a_node_says_it_is_tells_nothing_of_its_silence(world: World, ahead_seconds: float) -> None:
+    execution, rescue = claimed(world), Rescue()
+    for _ in range(20):
+        world.clock.move(5)
+        beat(world, "one", ahead_seconds)
+        rescue.look(world.farm())
+    assert world.get(execution).state is State.RUNNING
+    watch_for(world, rescue, 40)
+    assert world.get(execution).state is State.LOST
+
+
+def test_a_farm_whose_clock_is_set_back_gives_nodes_their_full_time_again_and_no_more(world: World) -> None:
+    execution, rescue = claimed(world), Rescue()
+    watch_for(world, rescue, 60, "one")
+    world.clock.move(-3600)
+    watch_for(world, rescue, 30)
     assert world.get(execution).state is State.RUNNING
     watch_for(world, rescue, 10)
     assert world.get(execution).state is State.LOST
