@@ -22,9 +22,9 @@ from tests.support.own_redis import OwnRedis
 pytestmark = pytest.mark.services
 
 CLIENTS = 8
-JOBS = size(800, 20_000)
+JOBS = size(400, 20_000)
 EARLY = JOBS // 10  # memory is compared from here on: what a process needs once, it has by then
-RUN = size(12, 200)  # how many the worker is let run; of the rest it is seen that all can be stopped
+RUN = size(8, 200)  # how many the worker is let run; of the rest it is seen that all can be stopped
 SLOTS = 4
 MOST_GROWTH_BYTES = 15_000_000
 MOST_REDIS_BYTES_OF_A_JOB = 3000
