@@ -136,10 +136,17 @@ class InProgress(Conflict):
 
 
 class ServiceUnavailable(JobrunnerError):
-    """A service that jobrunner needs does not answer at present."""
+    """A service that jobrunner needs does not answer at present.
+
+    `is_refusal`: it answers, and will not have us as we are configured. That does not pass by itself.
+    """
 
     worth_a_retry = True
     service = "service"
+
+    def __init__(self, message: str, *, is_refusal: bool = False) -> None:
+        super().__init__(message)
+        self.is_refusal = is_refusal
 
 
 class StoreUnavailable(ServiceUnavailable):

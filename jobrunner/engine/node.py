@@ -24,7 +24,7 @@ class Run:
     Other threads read it, and set `stop_wished` (somebody asked), `kill_at` (the time keeper has sent SIGTERM), and
     `usage` and `sample_at` (the meter: what it has used up, and when to look again).
     `look_first`: an earlier run, or an earlier try, may have left a container. `started_at`: when this run knew that it
-    has been started, so that a signal finds somebody.
+    has been started, so that a signal finds somebody. `saw_the_end`: it has read the output live to the exit.
     """
 
     execution_id: str
@@ -35,6 +35,7 @@ class Run:
     capture: Capture | None = None
     reader: OutputReader | None = None
     look_first: bool = False
+    saw_the_end: bool = False
     started_at: datetime | None = None
     timed_out: bool = False
     drained: bool = False

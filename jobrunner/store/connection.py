@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Any
 
 import mongoengine
@@ -11,7 +12,7 @@ import pymongo
 from mongoengine.connection import ConnectionFailure
 from pymongo import IndexModel, MongoClient
 from pymongo.collection import Collection
-from pymongo.errors import OperationFailure
+from pymongo.errors import ConfigurationError, OperationFailure
 
 from jobrunner.errors import SettingsError
 from jobrunner.settings import Settings
@@ -45,13 +46,25 @@ def connect(settings: Settings, operation_seconds: float | None = None) -> Mongo
             timeoutMS=None if operation_seconds is None else int(operation_seconds * 1000),
             maxPoolSize=settings.api_threads + settings.slots,
         )
-    except (ConnectionFailure, ValueError, TypeError) as error:
+    except (ConnectionFailure, ConfigurationError, ValueError, TypeError) as error:
         raise SettingsError(f"mongodb_url cannot be used: {type(error).__name__}") from None
 
 
 def disconnect() -> None:
     """Close the connection of this process."""
     mongoengine.disconnect()
+
+
+def check_deployment() -> None:
+    """Raise SettingsError where MongoDB is a single server that has no oplog, StoreUnavailable."""
+    with translating_errors():
+        hello = mongoengine.get_connection().admin.command("hello")
+    # A member that was not initiated yet says `isreplicaset`; a mongos says `isdbgrid`.
+    if not {"setName", "isreplicaset"} & hello.keys() and hello.get("msg") != "isdbgrid":
+        raise SettingsError(
+            "The MongoDB that mongodb_url names is not a replica set, which jobrunner needs (one member is enough): "
+            "start mongod with --replSet NAME, and once, in mongosh, call rs.initiate()."
+        )
 
 
 def ensure_indexes() -> None:
@@ -83,6 +96,13 @@ def _as_pymongo_has_it(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {"keys" if name == "fields" else name: value for name, value in spec.items() if name != "cls"}
 
 
+def server_time() -> datetime:
+    """The time of the MongoDB that takes the writes, UTC and aware. Raises StoreUnavailable, within CHECK_SECONDS."""
+    with translating_errors(), pymongo.timeout(CHECK_SECONDS):
+        told: datetime = mongoengine.get_connection().admin.command("hello")["localTime"]
+    return told
+
+
 class MongoHealth:
     """Whether MongoDB answers."""
 
@@ -91,6 +111,6 @@ class MongoHealth:
         with translating_errors(), pymongo.timeout(CHECK_SECONDS):
             mongoengine.get_connection().admin.command("ping")
 
-    def deadline(self, seconds: float) -> AbstractContextManager[None]:
-        """What this thread asks of MongoDB within it has been answered by then, or raises StoreUnavailable."""
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """What this thread asks of MongoDB in this block is answered, or raises, before so long has passed in all."""
         return pymongo.timeout(seconds)

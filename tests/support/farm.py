@@ -49,6 +49,7 @@ class Farm:
         self.http = requests.Session()
         self.http.trust_env = False
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.environments: dict[str, Mapping[str, str]] = {}  # what a process is started with beside its settings
         chosen = {
             "mongodb_url": mongodb_url,
             "mongodb_database": name,
@@ -78,7 +79,7 @@ class Farm:
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "jobrunner", *command],
-                env={**self.environment, **extra},
+                env={**self.environment, **self.environments.get(name, {}), **extra},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -34,6 +34,12 @@ class OwnMongod:
         wait_until(self._is_ready, START_SECONDS, "mongod takes writes")
         return self
 
+    @property
+    def pid(self) -> int:
+        """Of the process that runs, or ran last."""
+        assert self._process is not None
+        return self._process.pid
+
     def start_again_if_it_has_ended(self) -> None:
         """What an init system does."""
         assert self._process is not None
@@ -50,6 +56,11 @@ class OwnMongod:
         if self._process is not None:
             self._process.kill()
             self._process.wait(START_SECONDS)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started, and runs no more."""
+        return self._process is not None and self._process.poll() is not None
 
     def freeze(self) -> None:
         """Have it hang."""

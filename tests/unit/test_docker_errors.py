@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 import requests
 from docker.errors import APIError
 from docker.errors import ImageNotFound as NoSuchImage
 
 from jobrunner.domain.images import parse_image
+from jobrunner.domain.outcomes import judge_error
+from jobrunner.domain.states import State
 from jobrunner.errors import (
     CommandNotExecutable,
     CommandNotFound,
@@ -24,6 +28,7 @@ from jobrunner.executors.docker.errors import (
     create_error,
     engine_words,
     is_engine_trouble,
+    is_refusal,
     pull_error,
     root_reason,
     start_error,
@@ -92,6 +97,13 @@ def test_a_missing_folder_is_not_taken_for_a_missing_command() -> None:
 
 def test_a_container_that_is_not_there_has_vanished() -> None:
     assert type(start_error(api_error("No such container: abc", 404), "i:1")) is ContainerVanished
+
+
+def test_a_container_whose_start_the_engine_has_forgotten_is_lost() -> None:
+    """Engine 20.10, killed in the middle of a start and started again: whether anything runs, it does not know."""
+    told = start_error(api_error(f"task {'0' * 62}ab: already exists"), "i:1")
+    assert type(told) is ContainerVanished
+    assert judge_error(told).state is State.LOST
 
 
 def test_a_network_that_is_not_there_is_not_taken_for_a_container_that_vanished() -> None:
@@ -168,6 +180,26 @@ def test_the_engines_words_are_one_line_of_bounded_length() -> None:
     words = engine_words(api_error("first\n\nsecond " + "x" * 10_000))
     assert words.startswith("first second xxx")
     assert len(words) == LONGEST_REASON
+
+
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [
+        (PermissionError(13, "Permission denied"), True),
+        (ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required"), True),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), False),
+        (ConnectionRefusedError(111, "Connection refused"), False),
+        (FileNotFoundError(2, "No such file or directory"), False),
+    ],
+)
+def test_a_socket_or_a_certificate_that_is_not_for_us_is_told_from_an_engine_that_is_away(
+    cause: OSError, expected: bool
+) -> None:
+    if isinstance(cause, ssl.SSLError):
+        cause.reason = str(cause).split("SSL: ")[1].split("]")[0]
+    wrapped = requests.ConnectionError("Connection aborted.")
+    wrapped.__cause__ = cause
+    assert is_refusal(wrapped) is expected
 
 
 def test_the_reason_of_a_wrapped_error_is_its_first_cause() -> None:

@@ -17,18 +17,17 @@ SETTLE_SECONDS = 2.0  # a submission needs this long at most between the store a
 
 
 def requeue(farm: Farm) -> None:
-    """Look through all enqueued executions, the oldest first, a batch at a time.
+    """Look through all enqueued executions, a batch at a time, the oldest first: in that order they are to go.
 
     Raises QueueUnavailable: where Redis takes one no more, because it is full, it takes none.
     """
     before = farm.clock.now() - timedelta(seconds=SETTLE_SECONDS)
-    after_id = None
-    while batch := farm.store.executions.waiting(State.ENQUEUED, before, after_id, BATCH):
-        has_message = farm.queue.has_message(batch)
-        for execution_id in batch:
-            if not has_message[execution_id]:
+    after = None
+    while batch := farm.store.executions.enqueued(before, after, BATCH):
+        for execution_id, has_message in farm.queue.has_message([place.id for place in batch]).items():
+            if not has_message:
                 _send_again(farm, execution_id)
-        after_id = batch[-1]
+        after = batch[-1]
         if farm.stopping.is_set():
             return
 

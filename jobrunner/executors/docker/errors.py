@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 
 from docker.errors import APIError
 from docker.errors import ImageNotFound as NoSuchImage
@@ -32,6 +33,7 @@ ENGINE_TROUBLE = (  # the Engine's own fault, not the job's
     "shutting down",
     "client version",
 )
+BAD_CERTIFICATE = ("CERTIFICATE", "UNKNOWN_CA")  # in what OpenSSL names the reason
 UNREACHABLE_REGISTRY = (
     "dial tcp",
     "no such host",
@@ -59,6 +61,8 @@ IMAGE_NOT_GIVEN = (
     "no matching manifest",
     "denied",
 )
+# What an Engine says that was killed while it started the container: it has forgotten that, and containerd has not.
+START_FORGOTTEN = re.compile(r"task [0-9a-f]{64}: already exists")
 NO_NETWORK = re.compile(r"network (?P<name>\S+) not found")
 NO_FOLDER = "bind source path does not exist"
 FULL_DISK = "no space left on device"
@@ -69,12 +73,25 @@ def engine_words(error: APIError) -> str:
     return _one_line(NOISE.sub("", str(error.explanation or error)).removesuffix(": unknown"))
 
 
+def root_cause(error: BaseException) -> BaseException:
+    """The first cause of an error that libraries have wrapped."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    return error
+
+
 def root_reason(error: BaseException) -> str:
-    """The first cause of an error that libraries have wrapped, in one line: `Connection refused`."""
-    cause = error
-    while cause.__cause__ or cause.__context__:
-        cause = cause.__cause__ or cause.__context__  # type: ignore[assignment]
+    """That cause in one line: `Connection refused`."""
+    cause = root_cause(error)
     return _one_line(getattr(cause, "strerror", None) or str(cause) or type(cause).__name__)
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the Engine cannot be reached for who we are, or who it is: a socket or a certificate is at fault."""
+    cause = root_cause(error)
+    if isinstance(cause, ssl.SSLError):
+        return any(word in str(cause.reason) for word in BAD_CERTIFICATE)
+    return isinstance(cause, PermissionError)
 
 
 def _one_line(text: str) -> str:
@@ -115,6 +132,8 @@ def start_error(error: APIError, image: str) -> ContainerError:
         return ContainerRejected(f'container.networkMode: the node has no network "{missing["name"]}"')
     if error.status_code == 404:
         return ContainerVanished("its container vanished before it was started")
+    if START_FORGOTTEN.search(str(error.explanation)):
+        return ContainerVanished("the Engine ended while it started the container, and does not know what became of it")
     return _rejected("start", error)
 
 
