@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import requests
 
+from jobrunner.engine.janitors.requeue import SETTLE_SECONDS
 from tests.overload.answers import ask
 from tests.overload.conftest import START_FARM
 from tests.overload.memory import memory_bytes
@@ -22,9 +23,9 @@ from tests.support.own_redis import OwnRedis
 pytestmark = pytest.mark.services
 
 CLIENTS = 8
-JOBS = size(800, 20_000)
+JOBS = size(400, 20_000)
 EARLY = JOBS // 10  # memory is compared from here on: what a process needs once, it has by then
-RUN = size(12, 200)  # how many the worker is let run; of the rest it is seen that all can be stopped
+RUN = size(8, 200)  # how many the worker is let run; of the rest it is seen that all can be stopped
 SLOTS = 4
 MOST_GROWTH_BYTES = 15_000_000
 MOST_REDIS_BYTES_OF_A_JOB = 3000
@@ -133,7 +134,9 @@ def assert_kept_in_bounds(flood: Flood, redis: OwnRedis, redis_before: int) -> N
     queues = ask(farm, "GET", "/status/").document["queues"]
     assert sum(queue["length"] for queue in queues.values()) == len(waiting), queues
     assert (used_memory(redis) - redis_before) / JOBS < MOST_REDIS_BYTES_OF_A_JOB
-    assert '"janitor": "requeue"' not in farm.log("scheduler")  # nothing was taken for lost, and sent twice
+    # No message was taken for lost, but of what was refused after it was stored, or was very slow to be sent.
+    slow = sum(seconds > SETTLE_SECONDS / 2 for seconds in flood.seconds)
+    assert farm.log("scheduler").count('"janitor": "requeue"') <= flood.refusals + slow
 
 
 def runs_the_oldest_first(flood: Flood) -> None:

@@ -18,7 +18,7 @@ from tests.support.private_registry import PrivateRegistry, logins, private_regi
 pytestmark = pytest.mark.services
 
 MB = 1_000_000
-IMAGE_BYTES = size(200 * MB, 2000 * MB)
+IMAGE_BYTES = size(100 * MB, 2000 * MB)
 MOST_GROWTH_BYTES = 40 * MB
 PULL_SECONDS = size(300, 1200)
 STOP_SECONDS = 60

@@ -73,6 +73,7 @@ def test_a_worker_that_waits_for_its_containers_ends_once_the_last_one_is_stoppe
 
 
 def test_a_worker_that_waits_and_is_told_again_leaves_it_to_the_next_one(farm: Farm) -> None:
+    farm.end("one")
     worker = farm.start_worker("one", "--drain")
     accepted = stubborn(farm)
     worker.send_signal(signal.SIGTERM)
