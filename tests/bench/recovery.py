@@ -154,13 +154,12 @@ def _scene(folder: Path, world: World) -> Iterator[Scene]:
         name = f"bench_{uuid4().hex[:12]}"
         settings = {**DEFAULTS, "farm_id": farm_id_of(name), "docker_host": host, "webhook_allow_loopback": "true"}
         farm = Farm(name, mongod.url, redis.url, folder, ensure_test_image(host), **settings)
-        if engine is None:
-            stack.callback(remove_containers, farm_id_of(name))
-        stack.callback(farm.end_all)
         network, urls = Network(), {"redis_url": redis.url, "mongodb_url": mongod.url}
-        through = (
-            {} if world is World.REPLICAS else dict(_through(network, urls, stack))
-        )  # replicas tell where they are
+        if world is World.REPLICAS:  # they tell where they are
+            del urls["mongodb_url"]
+        through = dict(_through(network, urls, stack))
+        stack.callback(remove_containers, farm_id_of(name), host)
+        stack.callback(farm.end_all)
         scene = Scene(farm, farm_id_of(name), redis, mongod, stack.enter_context(receiver()), network, through, engine)
         farm.start_all()
         farm.start_worker("one", **through)
