@@ -40,10 +40,13 @@ class OwnMongods:
             if port not in self._processes or self._processes[port].poll() is not None:
                 self._spawn(port)
         if is_new:
-            wait_until(lambda: self._answers("ping"), START_SECONDS, "the first mongod answers")
+            wait_until(
+                lambda: all(self._ask(port, "ping") for port in self._ports), START_SECONDS, "all mongods answer"
+            )
             members = [{"_id": number, "host": f"{HOST}:{port}"} for number, port in enumerate(self._ports)]
             settings = {"electionTimeoutMillis": self._election_ms}
-            self._answers("replSetInitiate", {"_id": REPLICA_SET, "members": members, "settings": settings})
+            configuration = {"_id": REPLICA_SET, "members": members, "settings": settings}
+            wait_until(lambda: self._is_initiated(configuration), START_SECONDS, "they are a replica set")
         wait_until(lambda: self._primary() is not None, START_SECONDS, "there is a primary")
         return self
 
@@ -87,8 +90,10 @@ class OwnMongods:
             if port not in self._frozen and (hello := self._ask(port, "hello")) is not None:
                 yield port, hello
 
-    def _answers(self, command: str, value: Any = 1) -> bool:
-        return self._ask(self._ports[0], command, value) is not None
+    def _is_initiated(self, configuration: Mapping[str, Any]) -> bool:
+        """Whether they are a set, by now. (The answer may come late, and a second try is refused then.)"""
+        first = self._ports[0]
+        return any(self._ask(first, *ask) for ask in (("replSetInitiate", configuration), ("replSetGetConfig",)))
 
     def _ask(self, port: int, command: str, value: Any = 1) -> Mapping[str, Any] | None:
         try:
