@@ -15,6 +15,7 @@ from jobrunner.cli.service import wire, with_settings
 from jobrunner.errors import SettingsError
 from jobrunner.patience import ended_by_signals, once_answered
 from jobrunner.settings import Settings
+from jobrunner.wiring import Wiring
 from jobrunner.wsgi import make_app
 
 GRACEFUL_SECONDS = 3
@@ -54,6 +55,13 @@ def check_farm(settings: Settings) -> None:
         wiring.close()  # gunicorn forks later: no connection is left open
 
 
+def wire_for_api(settings: Settings) -> Wiring:
+    """A process whose callers wait: a service that does not answer soon is one that does not answer."""
+    patience_seconds = settings.api_service_timeout_seconds
+    redis_seconds = min(settings.redis_timeout_seconds, patience_seconds)
+    return wire(settings.model_copy(update={"redis_timeout_seconds": redis_seconds}), patience_seconds)
+
+
 class Server(BaseApplication):
     """gunicorn, set up from our settings. The app is made in gunicorn's worker process: a client of MongoDB
     must not cross a fork.
@@ -91,7 +99,7 @@ class Server(BaseApplication):
     def load(self) -> Flask:
         """The app, in the worker process. When that is told to end, those who follow an output are let go."""
         with ended_by_signals():
-            farm = wire(self._settings).farm
+            farm = wire_for_api(self._settings).farm
         end = signal.getsignal(signal.SIGTERM)
 
         def let_go_and_end(signum: int, frame: Any) -> None:

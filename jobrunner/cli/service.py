@@ -30,8 +30,8 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     return configured
 
 
-def wire(settings: Settings) -> Wiring:
+def wire(settings: Settings, operation_seconds: float | None = None) -> Wiring:
     """Put the process together, once MongoDB and Redis answer. Raises SettingsError."""
-    wiring = once_answered(lambda: Wiring(settings))
+    wiring = once_answered(lambda: Wiring(settings, operation_seconds))
     once_answered(wiring.farm.queue.check)
     return wiring

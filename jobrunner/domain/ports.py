@@ -21,6 +21,7 @@ from jobrunner.domain.farm_events import FarmEvent
 from jobrunner.domain.file_ports import ArtifactStore, ContentStore, FileStore, FileToPut, PathEntry
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.listing import ExecutionFilter, JobFilter, Position, Slice
+from jobrunner.domain.measure_ports import MeasureStore
 from jobrunner.domain.node_states import NodeState
 from jobrunner.domain.outcomes import ContainerExit
 from jobrunner.domain.placement import PLAIN, Demand, Priority, Waiting
@@ -32,7 +33,7 @@ from jobrunner.domain.usage import ResourceUsage
 
 
 class Clock(Protocol):
-    """The time. Tests move it."""
+    """The time of the farm, the same for all its processes. Tests move it."""
 
     def now(self) -> datetime:
         """The present instant, UTC and aware."""
@@ -258,7 +259,8 @@ class ExecutionStore(Protocol):
     def overdue(self, before: datetime, after_id: str | None, limit: int) -> list[str]:
         """The ids of those that wait for their time, and were due before an instant, in order, after `after_id`.
 
-        Those that are held, because their job is paused, are not among them.
+        Those after `after_id`; none, where that has been deleted since. Those that are held, because their job is
+        paused, are not among them.
         """
 
     def on_silent_nodes(self, silent: Iterable[str], limit: int) -> list[Execution]:
@@ -362,8 +364,8 @@ class NodeStore(Protocol):
     def drain_of(self, name: str) -> Drain | None:
         """The order that a node is under."""
 
-    def silent_since(self, instant: datetime) -> list[str]:
-        """The names of the nodes that were last heard of before an instant."""
+    def last_seen(self) -> dict[str, datetime]:
+        """When each node was last heard, by its name and by its own word."""
 
     def presence(self) -> dict[str, NodeState]:
         """What was noted last of each node, by name."""
@@ -545,13 +547,17 @@ class Store:
     files: FileStore
     artifacts: ArtifactStore
     contents: ContentStore
+    measures: MeasureStore
 
 
 class Health(Protocol):
-    """Whether a service answers."""
+    """Whether the store answers, and how long it is waited for."""
 
     def check(self) -> None:
-        """Return if it does; raise its ServiceUnavailable, within its timeout, if not."""
+        """Return if it does; raise StoreUnavailable, within its timeout, if not."""
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """What this thread asks of the store in this block is answered, or raises, before so long has passed in all."""
 
 
 # ----------------------------------------------------------------------------------------------------- queue
@@ -595,6 +601,9 @@ class ExecutionQueue(Protocol):
     def lengths(self) -> Mapping[tuple[str, Priority], int]:
         """How many messages wait for any node, by the pool and the priority of their executions."""
 
+    def oldest(self) -> Mapping[tuple[str, Priority], datetime]:
+        """Since when the first of these waits, where there is one."""
+
     def check(self) -> None:
         """Return if Redis answers; raise QueueUnavailable, within its timeout, if not."""
 
@@ -623,6 +632,9 @@ class Triggers(Protocol):
 
     def without_alarm(self, execution_ids: Sequence[str]) -> list[str]:
         """Those of these executions that have no alarm."""
+
+    def lead_age_seconds(self) -> float | None:
+        """How long ago the scheduler that leads has last said so; None: none leads."""
 
 
 # ------------------------------------------------------------------------------------------------- notifiers
@@ -754,6 +766,12 @@ class Executor(Protocol):
 
     def wait(self, container: Container, seconds: float) -> Container:
         """The container once it has exited, or as it is after `seconds`. Raises ContainerVanished."""
+
+    def may_have_lost_the_end(self, container: Container) -> bool:
+        """Whether nobody has read what this container wrote last: the Engine has not seen it end, or has forgotten it.
+
+        It forgets what it saw when it ends itself. False also where there was too much since for it to know.
+        """
 
     def signal(self, execution_id: str, name: str) -> None:
         """Send SIGTERM or SIGKILL to the container; nothing if it does not run."""

@@ -8,7 +8,6 @@ what has no alarm.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -17,16 +16,17 @@ from rq.job import Job
 from rq.scripts import acquire_or_refresh_lock, release_lock
 from rq_scheduler import Scheduler
 
+from jobrunner.domain.ports import Clock
 from jobrunner.queueing import names
 from jobrunner.queueing.connection import translating_errors
 
 
 class RqTriggers:
-    """The Triggers port."""
+    """The Triggers port. `clock`: by which it is due."""
 
-    def __init__(self, connection: Redis, farm_id: str) -> None:
-        self._redis = connection
-        self._key = names.alarms_key(farm_id)
+    def __init__(self, connection: Redis, farm_id: str, clock: Clock) -> None:
+        self._redis, self.clock = connection, clock
+        self._key, self._leader_key = names.alarms_key(farm_id), names.leader_key(farm_id)
         self._scheduler = Scheduler(names.shared_queue(farm_id), connection=connection)
 
     def at(self, execution_id: str, due_at: datetime) -> None:
@@ -59,10 +59,16 @@ class RqTriggers:
             due = self._redis.zmscore(self._key, [names.alarm(execution_id) for execution_id in execution_ids])
         return [execution_id for execution_id, at in zip(execution_ids, due, strict=True) if at is None]
 
+    def lead_age_seconds(self) -> float | None:
+        """How long ago the scheduler that leads has last said so; None: none leads."""
+        with translating_errors():
+            left_milliseconds = self._redis.pttl(self._leader_key)
+        return max(0.0, Leadership.TTL_SECONDS - left_milliseconds / 1000) if left_milliseconds >= 0 else None
+
     def due(self, limit: int) -> list[str]:
         """The executions whose alarms are to ring now, the longest due first."""
         with translating_errors():
-            alarms = self._redis.zrangebyscore(self._key, 0, time.time(), 0, limit)
+            alarms = self._redis.zrangebyscore(self._key, 0, self.clock.now().timestamp(), 0, limit)
         return [alarm.decode().removeprefix(names.alarm("")) for alarm in alarms]
 
     def settle(self, fired: Mapping[str, datetime | None]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Any
 
 import mongoengine
@@ -22,10 +24,11 @@ CHECK_SECONDS = 2.0
 CONFLICTS = (85, 86)  # MongoDB's IndexOptionsConflict, IndexKeySpecsConflict
 
 
-def connect(settings: Settings) -> MongoClient:
+def connect(settings: Settings, operation_seconds: float | None = None) -> MongoClient:
     """Connect this process to MongoDB (lazily: the first operation finds out whether it answers).
 
     Writes are acknowledged by a majority and journalled, so what was acknowledged survives a kill -9 of mongod.
+    `operation_seconds`: how long one operation may take in all, the search for a server and second tries too.
     """
     timeout_ms = int(settings.mongodb_timeout_seconds * 1000)
     try:
@@ -40,6 +43,7 @@ def connect(settings: Settings) -> MongoClient:
             connectTimeoutMS=timeout_ms,
             serverSelectionTimeoutMS=timeout_ms,
             socketTimeoutMS=SOCKET_TIMEOUT_FACTOR * timeout_ms,
+            timeoutMS=None if operation_seconds is None else int(operation_seconds * 1000),
             maxPoolSize=settings.api_threads + settings.slots,
         )
     except (ConnectionFailure, ConfigurationError, ValueError, TypeError) as error:
@@ -92,6 +96,13 @@ def _as_pymongo_has_it(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {"keys" if name == "fields" else name: value for name, value in spec.items() if name != "cls"}
 
 
+def server_time() -> datetime:
+    """The time of the MongoDB that takes the writes, UTC and aware. Raises StoreUnavailable, within CHECK_SECONDS."""
+    with translating_errors(), pymongo.timeout(CHECK_SECONDS):
+        told: datetime = mongoengine.get_connection().admin.command("hello")["localTime"]
+    return told
+
+
 class MongoHealth:
     """Whether MongoDB answers."""
 
@@ -99,3 +110,7 @@ class MongoHealth:
         """Return if it does; raise StoreUnavailable if not, within CHECK_SECONDS."""
         with translating_errors(), pymongo.timeout(CHECK_SECONDS):
             mongoengine.get_connection().admin.command("ping")
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """What this thread asks of MongoDB in this block is answered, or raises, before so long has passed in all."""
+        return pymongo.timeout(seconds)

@@ -24,6 +24,7 @@ from jobrunner.store.deliveries import owed_delivery, owed_documents
 from jobrunner.store.documents import ArtifactSummaryDocument, ExecutionDocument, UsageDocument
 from jobrunner.store.errors import translating_errors
 from jobrunner.store.newest_first import NEWEST_FIRST, Choice, created, read_slice
+from jobrunner.store.tallies import count_ended
 from jobrunner.store.tasks import SOON_ENOUGH
 from jobrunner.store.visibility import of_visible_tasks
 
@@ -33,7 +34,7 @@ MOST_MERGED = 20  # tasks: with ten states each, MongoDB merges two hundred rang
 
 _OWN_FIELDS = (
     *("spec", "state", "cause", "times", "owed_deliveries", "usage", "labels", "gpu_ids", "limits"),
-    *("waits_for", "artifacts", "input_files"),
+    *("waits_for", "artifacts", "input_files", "counted"),
 )
 _PLAIN_FIELDS = tuple(name for name in ExecutionDocument._fields if name not in _OWN_FIELDS)
 _OPEN = [state.value for state in State if state not in TERMINAL]
@@ -241,8 +242,11 @@ class MongoExecutions:
         """Delete an execution that has ended and owes nothing; whether there was one."""
         free = {"owes_retry__ne": True, "owes_follow_up__ne": True, "owed_deliveries__id__exists": False}
         with translating_errors():
-            found = ExecutionDocument.objects(id=execution_id, state__in=_ENDED, **free)
-            return bool(found.delete(write_concern=SOON_ENOUGH))
+            found = ExecutionDocument.objects(id=execution_id, state__in=_ENDED, counted__ne=False, **free)
+            is_deleted = bool(found.delete(write_concern=SOON_ENOUGH))
+            if not is_deleted and count_ended(1, among=[execution_id]):
+                is_deleted = bool(found.delete(write_concern=SOON_ENOUGH))
+        return is_deleted
 
     def needs_file(self, file_id: str) -> bool:
         """Whether an execution that has not ended, or the next attempt of one that has, is to get this file."""
@@ -293,6 +297,8 @@ def update_of(changes: Mapping[str, Any]) -> dict[str, Any]:
     fields = {name: value for name, value in changes.items() if name != "moved_at"}
     if "state" in fields:
         fields[f"times__{fields['state'].value}"] = changes["moved_at"]
+        if fields["state"].is_terminal:
+            fields["counted"] = False
     if "owed_deliveries" in fields:
         fields["owed_deliveries"] = owed_documents(fields["owed_deliveries"])
     if "usage" in fields:
@@ -336,6 +342,7 @@ def execution_document(execution: Execution) -> ExecutionDocument:
         limits=list(execution.limits),
         artifacts=_summary_document(execution.artifacts),
         input_files=[one.file for one in execution.spec.inputs] or None,
+        counted=False if execution.state.is_terminal else None,
         **{name: getattr(execution, name) for name in _PLAIN_FIELDS},
     )
 

@@ -37,6 +37,8 @@ TIME_KEEPER_SECONDS = 0.25
 WISHES_SECONDS = 1.0
 METER_SECONDS = 0.5
 REAP_SECONDS = 30.0
+ACTIVITY_SECONDS = 5.0
+ACTIVITY_LIMIT_SECONDS = 1.0  # the worker may be about to end
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -133,17 +135,25 @@ class NodeService:
             "usage": (METER_SECONDS, lambda: sample_usage(node)),
             "wishes": (WISHES_SECONDS, lambda: read_stop_wishes(node)),
             "drain": (WISHES_SECONDS, lambda: read_drain(node)),
-            "resume": (settings.janitor_interval_seconds, self._resume.now_and_then),
-            "reap": (REAP_SECONDS, lambda: reap_and_tell(node)),
+            "resume": (settings.janitor_interval_seconds, self._counted("resume", self._resume.now_and_then)),
+            "reap": (REAP_SECONDS, self._counted("reap", lambda: reap_and_tell(node))),
+            "activity": (ACTIVITY_SECONDS, self._store_activity),
         }
         return [self._duty(name, seconds, action) for name, (seconds, action) in actions.items()]
 
     def _duty(self, name: str, seconds: float, action: Callable[[], object]) -> Duty:
         return Duty(name, seconds, action, stopping=self._farm.stopping, announce=self._farm.announce)
 
+    def _counted(self, name: str, action: Callable[[], object]) -> Callable[[], None]:
+        return self._wiring.activity.counted(name, action, self._farm.clock.now)
+
+    def _store_activity(self) -> None:
+        with self._farm.store.health.within(ACTIVITY_LIMIT_SECONDS):
+            self._wiring.activity.store(self._farm)
+
     def _is_open(self) -> bool:
         """Whether the node may take new work. Where nobody can say, it does not: it could not run anything, either."""
-        if self._node.drain is not None:
+        if not self._node.takes_work:
             return False
         try:
             return not self._farm.store.blacklist.has(self._node.name)
@@ -162,7 +172,7 @@ class NodeService:
 
     def _sign_off(self) -> None:
         self._farm.stopping.set()
-        for sign_off in (self._presence.sign_off, self._mark_gone):
+        for sign_off in (self._presence.sign_off, self._mark_gone, self._store_activity):
             try:
                 sign_off()
             except ServiceUnavailable as error:

@@ -17,6 +17,7 @@ from jobrunner.store.replica_set import REPLICA_SET
 from tests.support.farm import free_port, wait_until
 
 MEMBERS = 3
+DATA = "data"  # the folder of all members' data, in that of the run
 START_SECONDS = 60
 ELECTION_MS = 2000  # after how long without a primary another one is voted for; the default is five times that
 TIMEOUTS = {"serverSelectionTimeoutMS": 2000, "socketTimeoutMS": 5000}
@@ -57,6 +58,11 @@ class OwnMongods:
             self._processes[port].kill()
             self._processes[port].wait(START_SECONDS)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether one of them was started, and runs no more."""
+        return any(process.poll() is not None for process in self._processes.values())
+
     def freeze(self) -> None:
         """Have the primary hang."""
         port = self._primary()
@@ -77,7 +83,7 @@ class OwnMongods:
             process.wait(START_SECONDS)
 
     def _spawn(self, port: int) -> None:
-        program = mongodb_program(self._folder / f"mongod-{port}", port)
+        program = mongodb_program(self._folder / DATA / f"mongod-{port}", port)
         with (self._folder / f"mongod-{port}.log").open("ab") as log:
             environment = {**os.environ, **program.environment}
             self._processes[port] = subprocess.Popen(program.command, env=environment, stdout=log, stderr=log)

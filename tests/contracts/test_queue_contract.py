@@ -16,6 +16,7 @@ from rq.job import Job
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.placement import PLAIN, Demand, Priority, Waiting
 from jobrunner.domain.resources import ONE_SLOT, Resources
+from jobrunner.engine.farm import SystemClock
 from jobrunner.errors import QueueUnavailable
 from jobrunner.queueing import living_messages, names
 from jobrunner.queueing.connection import connect
@@ -273,7 +274,7 @@ def test_what_is_taken_while_its_lane_ends_is_not_held_for_lost(
 
 def test_without_its_redis_everything_is_unavailable_within_the_time_limit(execution_id: str) -> None:
     nowhere = connect(Settings(redis_url=f"redis://:hunter2@127.0.0.1:{free_port()}/0", redis_timeout_seconds=0.5))
-    queue, triggers = RqQueue(nowhere, "f"), RqTriggers(nowhere, "f")
+    queue, triggers = RqQueue(nowhere, "f"), RqTriggers(nowhere, "f", SystemClock())
     since = time.monotonic()
     for ask in (
         queue.check,

@@ -44,6 +44,11 @@ class OwnRedis:
             self._process.kill()
             self._process.wait(START_SECONDS)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started, and runs no more."""
+        return self._process is not None and self._process.poll() is not None
+
     def freeze(self) -> None:
         """Have it hang: connections are made, and nothing is answered."""
         assert self._process is not None

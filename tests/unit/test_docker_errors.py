@@ -10,11 +10,14 @@ from docker.errors import APIError
 from docker.errors import ImageNotFound as NoSuchImage
 
 from jobrunner.domain.images import parse_image
+from jobrunner.domain.outcomes import judge_error
+from jobrunner.domain.states import State
 from jobrunner.errors import (
     CommandNotExecutable,
     CommandNotFound,
     ContainerRejected,
     ContainerVanished,
+    EngineDiskFull,
     ImageNotFound,
     ImagePullFailed,
     ImageRefused,
@@ -96,6 +99,13 @@ def test_a_container_that_is_not_there_has_vanished() -> None:
     assert type(start_error(api_error("No such container: abc", 404), "i:1")) is ContainerVanished
 
 
+def test_a_container_whose_start_the_engine_has_forgotten_is_lost() -> None:
+    """Engine 20.10, killed in the middle of a start and started again: whether anything runs, it does not know."""
+    told = start_error(api_error(f"task {'0' * 62}ab: already exists"), "i:1")
+    assert type(told) is ContainerVanished
+    assert judge_error(told).state is State.LOST
+
+
 def test_a_network_that_is_not_there_is_not_taken_for_a_container_that_vanished() -> None:
     told = start_error(api_error("network renderers not found", 404), "i:1")
     assert (type(told), str(told)) == (
@@ -145,7 +155,7 @@ def test_an_image_without_a_command_is_told_in_words() -> None:
         ("unexpected EOF", ImagePullFailed),
         ("toomanyrequests: You have reached your pull rate limit", ImagePullFailed),
         ("received unexpected HTTP status: 503 Service Unavailable", ImagePullFailed),
-        ("write /var/lib/docker/tmp/x: no space left on device", ImagePullFailed),
+        ("write /var/lib/docker/tmp/x: no space left on device", EngineDiskFull),
     ],
 )
 def test_a_pull_that_fails_says_whether_another_try_may_help(reason: str, kind: type[JobrunnerError]) -> None:
@@ -211,3 +221,15 @@ def test_a_registry_that_refuses_says_whether_it_was_given_a_login(with_credenti
     )
     assert type(told) is ImageRefused
     assert words in str(told) and '"r:5000"' in str(told)
+
+
+def test_a_full_disk_is_told_in_so_many_words() -> None:
+    full = "mkdir /var/lib/docker/overlay2/5d: no space left on device"
+    failures = (
+        create_error(api_error(full, 500), "i:1"),
+        start_error(api_error(full, 500), "i:1"),
+        pull_error(f"failed to register layer: {full}", parse_image("i:1"), with_credentials=False),
+    )
+    for failure in failures:
+        assert isinstance(failure, EngineDiskFull)
+        assert str(failure).startswith("the disk of the node's Engine is full")

@@ -10,14 +10,17 @@ from datetime import timedelta
 from jobrunner.domain.events import Repaired
 from jobrunner.domain.states import State
 from jobrunner.engine.farm import Farm
-from jobrunner.engine.send import send
+from jobrunner.engine.send import send_now
 
 BATCH = 500
 SETTLE_SECONDS = 2.0  # a submission needs this long at most between the store and the queue
 
 
 def requeue(farm: Farm) -> None:
-    """Look through all enqueued executions, a batch at a time, the oldest first: in that order they are to go."""
+    """Look through all enqueued executions, a batch at a time, the oldest first: in that order they are to go.
+
+    Raises QueueUnavailable: where Redis takes one no more, because it is full, it takes none.
+    """
     before = farm.clock.now() - timedelta(seconds=SETTLE_SECONDS)
     after = None
     while batch := farm.store.executions.enqueued(before, after, BATCH):
@@ -32,5 +35,5 @@ def requeue(farm: Farm) -> None:
 def _send_again(farm: Farm, execution_id: str) -> None:
     execution = farm.store.executions.get(execution_id)
     if execution is not None and execution.state is State.ENQUEUED:
-        send(farm, execution)
+        send_now(farm, execution)
         farm.announce(Repaired(execution_id, janitor="requeue", what="it had no message"))
