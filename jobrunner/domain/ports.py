@@ -340,7 +340,10 @@ class LimitStore(Protocol):
         """The executions that are counted under a limit."""
 
     def all(self) -> Mapping[str, list[str]]:
-        """All limits under which something is counted, with their executions."""
+        """All limits under which something is counted, or was until a moment ago, with their executions."""
+
+    def forget_unused(self, names: Iterable[str]) -> None:
+        """Forget those of these limits under which nothing is counted."""
 
 
 class NodeStore(Protocol):

@@ -5,7 +5,7 @@ An execution is in it before it is claimed, and until it has ended. So there are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pymongo.collection import Collection
@@ -42,10 +42,14 @@ class MongoLimits:
         return list(found["holders"]) if found else []
 
     def all(self) -> Mapping[str, list[str]]:
-        """All limits under which something is counted, with their executions. Those without any are forgotten."""
+        """All limits under which something is counted, or was until a moment ago, with their executions."""
         with translating_errors():
-            _collection().delete_many({"holders": []})
             return {found["_id"]: list(found["holders"]) for found in _collection().find()}
+
+    def forget_unused(self, names: Iterable[str]) -> None:
+        """Forget those of these limits under which nothing is counted."""
+        with translating_errors():
+            _collection().delete_many({"_id": {"$in": list(names)}, "holders": []})
 
 
 def _collection() -> Collection[dict[str, Any]]:

@@ -234,7 +234,7 @@ FAILURES = (
     Failure(
         "MongoDB of three: the primary dies",
         _kill_primary,
-        "as above, until another one is elected (MongoDB's own 10 s)",
+        "as where MongoDB is restarted, until another one is elected (MongoDB's own 10 s)",
         "the member that died",
         World.REPLICAS,
         lasts=True,

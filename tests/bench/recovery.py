@@ -17,7 +17,7 @@ from tests.bench.failures import FAILURES, SHORT, Failure, Scene, World
 from tests.chaos.network import Network, Proxies
 from tests.chaos.own_engine import OwnEngine
 from tests.chaos.own_mongods import OwnMongods
-from tests.support.farm import Farm, wait_until
+from tests.support.farm import Farm
 from tests.support.farm_leftovers import farm_id_of, remove_containers
 from tests.support.images import ensure_test_image
 from tests.support.own_mongod import OwnMongod
@@ -77,7 +77,7 @@ class Owed:
         # To an instant, and not for a time: a second attempt has nothing more to do than what is left.
         script = f"while [ $(date +%s) -lt {int(time.time() + held_seconds)} ]; do sleep 0.1; done"
         self._held = scene.farm.post_job("sh", "-c", script, retries=1, webhooks=hooks, **alone)
-        self.node = str(scene.farm.wait_for_status(self._held, "running", seconds=60)["node"])
+        self.node = str(scene.farm.wait_for_status(self._held, "running", seconds=LONGEST_SECONDS)["node"])
         self._waiting = scene.farm.post_job("true", **alone)
         self._due = scene.farm.post_job("true", startIn=DUE_IN)
         self._new: dict[str, Any] | None = None
@@ -154,17 +154,16 @@ def _scene(folder: Path, world: World) -> Iterator[Scene]:
         name = f"bench_{uuid4().hex[:12]}"
         settings = {**DEFAULTS, "farm_id": farm_id_of(name), "docker_host": host, "webhook_allow_loopback": "true"}
         farm = Farm(name, mongod.url, redis.url, folder, ensure_test_image(host), **settings)
-        if engine is None:
-            stack.callback(remove_containers, farm_id_of(name))
-        stack.callback(farm.end_all)
         network, urls = Network(), {"redis_url": redis.url, "mongodb_url": mongod.url}
-        through = (
-            {} if world is World.REPLICAS else dict(_through(network, urls, stack))
-        )  # replicas tell where they are
+        if world is World.REPLICAS:  # they tell where they are
+            del urls["mongodb_url"]
+        through = dict(_through(network, urls, stack))
+        stack.callback(remove_containers, farm_id_of(name), host)
+        stack.callback(farm.end_all)
         scene = Scene(farm, farm_id_of(name), redis, mongod, stack.enter_context(receiver()), network, through, engine)
         farm.start_all()
         farm.start_worker("one", **through)
-        wait_until(lambda: farm.wait_for_end(farm.post_job("true")), 60, "a job is done")
+        farm.wait_for_end(farm.post_job("true"), seconds=LONGEST_SECONDS)
         yield scene
 
 

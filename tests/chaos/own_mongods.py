@@ -101,9 +101,6 @@ class OwnMongods:
             if port not in self._frozen and (hello := self._ask(port, "hello")) is not None:
                 yield port, hello
 
-    def _answers(self, command: str, value: Any = 1) -> bool:
-        return self._ask(self._ports[0], command, value) is not None
-
     def _ask(self, port: int, command: str, value: Any = 1) -> Mapping[str, Any] | None:
         try:
             with MongoClient[dict[str, Any]](HOST, port, directConnection=True, **TIMEOUTS) as client:

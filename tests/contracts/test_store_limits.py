@@ -20,11 +20,13 @@ def test_one_that_is_counted_already_is_not_counted_twice_nor_refused(store: Sto
     assert store.limits.holders("group:a") == ["x"]
 
 
-def test_each_limit_counts_for_itself_and_an_empty_one_is_forgotten(store: Store) -> None:
+def test_each_limit_counts_for_itself_and_one_under_which_nothing_is_counted_can_be_forgotten(store: Store) -> None:
     store.limits.hold("group:a", "x", 1)
     store.limits.hold("task:render.$é", "x", 1)
     store.limits.free("group:a", "x")
     store.limits.free("unknown", "x")
+    assert store.limits.all() == {"group:a": [], "task:render.$é": ["x"]}
+    store.limits.forget_unused(["group:a", "task:render.$é", "unknown"])
     assert store.limits.all() == {"task:render.$é": ["x"]}
     assert store.limits.holders("group:a") == []
 

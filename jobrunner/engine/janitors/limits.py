@@ -8,7 +8,6 @@ from __future__ import annotations
 from jobrunner.domain.events import Repaired
 from jobrunner.domain.states import ON_A_NODE, State
 from jobrunner.engine.farm import Farm
-from jobrunner.engine.limits import note_limit
 
 Holding = tuple[str, str]
 
@@ -20,16 +19,21 @@ class FreeLimits:
         self._suspects: set[Holding] = set()
 
     def look(self, farm: Farm) -> None:
-        """Look at all that is counted; what did not run at the last look, and does not now, is freed."""
+        """Look at all that is counted; what did not run at the last look, and does not now, is freed.
+
+        Raises QueueUnavailable: a limit is forgotten only once Redis knows that nothing is counted under it.
+        """
         suspects = set()
-        for name, holders in farm.store.limits.all().items():
+        limits = farm.store.limits.all()
+        for name, holders in limits.items():
             for execution_id in holders:
                 if _runs_under(farm, name, execution_id):
                     continue
                 if (name, execution_id) not in self._suspects or not _free(farm, name, execution_id):
                     suspects.add((name, execution_id))
-            note_limit(farm, name)
+            farm.queue.note_limit(name, farm.store.limits.holders(name))
         self._suspects = suspects
+        farm.store.limits.forget_unused(name for name, holders in limits.items() if not holders)
 
 
 def _runs_under(farm: Farm, name: str, execution_id: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from jobrunner.domain.executions import Execution
@@ -12,6 +14,7 @@ from jobrunner.engine.hand_back import hand_back
 from jobrunner.engine.janitors.limits import FreeLimits
 from jobrunner.engine.run import run_execution
 from jobrunner.engine.run_end import RunEnd
+from jobrunner.errors import QueueUnavailable
 from tests.support.engine_world import TASK, World
 from tests.support.farm import wait_until
 from tests.support.port_faults import Crash, Kind, Trouble
@@ -123,3 +126,18 @@ def test_the_janitor_leaves_what_runs_and_tells_redis_of_it(world: World) -> Non
     assert holders(world) == [execution.id]
     assert world.queue.under_limit == {NAME: {execution.id}}
     wait_until(lambda: world.get(execution).state is State.RUNNING, 5, "it goes on")
+
+
+def test_what_ended_while_redis_was_away_is_not_counted_there_for_longer(world: World) -> None:
+    execution, _, run = world.running(concurrency=GROUP)
+    world.queue.is_down = True
+    world.engine.exit(execution.id, 0)
+    run.result(5)
+    world.queue.under_limit = {NAME: {execution.id}}  # as Redis has kept it
+    janitor = FreeLimits()
+    with suppress(QueueUnavailable):
+        janitor.look(world.farm())
+    world.queue.is_down = False
+    janitor.look(world.farm())
+    assert world.queue.under_limit == {NAME: set()}
+    assert world.store.limits.all() == {}
