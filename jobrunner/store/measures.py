@@ -23,6 +23,9 @@ _OPEN = [state for state in State if state not in TERMINAL]
 class MongoMeasures:
     """The MeasureStore port."""
 
+    def __init__(self) -> None:
+        self._tallies = tallies.Tallies()
+
     def count_ended(self, limit: int) -> bool:
         """Add ended executions to the totals that are not in them yet; False where there was none."""
         with translating_errors():
@@ -31,7 +34,7 @@ class MongoMeasures:
     def ended(self) -> EndedTotals:
         """The totals."""
         with translating_errors():
-            return tallies.ended_totals()
+            return self._tallies.ended()
 
     def open_executions(self) -> Mapping[State, int]:
         """How many executions are in each state that is no end."""
@@ -59,7 +62,7 @@ class MongoMeasures:
 
     def add_activity(self, done: Activity) -> None:
         """Add what a process has done since it last said so."""
-        changes = {"$inc": _sums(done), "$max": _latest(done)}
+        changes = {"$inc": {"revision": 1, **_sums(done)}, "$max": _latest(done)}
         with translating_errors():
             _tallies().update_one(
                 {"_id": ACTIVITY}, {name: change for name, change in changes.items() if change}, upsert=True
@@ -68,7 +71,7 @@ class MongoMeasures:
     def activity(self) -> Activity:
         """What all processes have done."""
         with translating_errors():
-            found = tallies.tally(ACTIVITY)
+            found = self._tallies.read(ACTIVITY)
         duties = {name: DutyRuns(**runs) for name, runs in found.get("duties", {}).items()}
         return Activity(duties, found.get("delivery_attempts", {}))
 

@@ -43,20 +43,33 @@ def count_ended(limit: int, among: Sequence[str] | None = None) -> bool:
     return True
 
 
-def ended_totals() -> EndedTotals:
-    """The totals."""
-    found = tally(ENDED)
-    return EndedTotals(
-        {_end(name): number for name, number in found.get("ended", {}).items()},
-        _distribution(found, "start_delay"),
-        _distribution(found, "duration"),
-    )
+class Tallies:
+    """Reads what is added up. What was told once is never taken back.
 
+    A primary that has just become one may for a moment know less than a majority has: then the newest is told again.
+    """
 
-def tally(name: str) -> Mapping[str, Any]:
-    """What is added up under an id, as a majority has it: what was told once is not taken back by a fail-over."""
-    linearizable = _tallies().with_options(read_concern=ReadConcern("linearizable"))
-    return linearizable.find_one({"_id": name}, {"batch": 0}) or {}
+    def __init__(self) -> None:
+        self._newest: dict[str, Mapping[str, Any]] = {}
+
+    def ended(self) -> EndedTotals:
+        """The totals."""
+        found = self.read(ENDED)
+        return EndedTotals(
+            {_end(name): number for name, number in found.get("ended", {}).items()},
+            _distribution(found, "start_delay"),
+            _distribution(found, "duration"),
+        )
+
+    def read(self, name: str) -> Mapping[str, Any]:
+        """What is added up under an id; `revision` counts the additions."""
+        durable = _tallies().with_options(read_concern=ReadConcern("majority"))
+        found: Mapping[str, Any] = durable.find_one({"_id": name}, {"batch": 0}) or {}
+        newest = self._newest.get(name, {})
+        if found.get("revision", 0) < newest.get("revision", 0):
+            return newest
+        self._newest[name] = found
+        return found
 
 
 def _totals() -> dict[str, Any]:

@@ -19,7 +19,7 @@ ENDED = "jobrunner_executions_ended_total"
 
 @pytest.fixture(scope="module")
 def farm(make_farm: FarmMaker) -> Farm:
-    farm = make_farm()
+    farm = make_farm(stop_grace_seconds=1)
     farm.start_all("one")
     return farm
 

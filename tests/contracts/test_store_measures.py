@@ -19,6 +19,7 @@ from jobrunner.domain.ports import Store
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 from jobrunner.store import tallies
+from jobrunner.store.documents import TallyDocument
 from tests.contracts.test_delivery_store import delivery
 from tests.support.mongodb_profile import profiled
 
@@ -111,6 +112,13 @@ def test_a_count_that_was_broken_off_is_completed_and_nothing_is_counted_twice(
         store.measures.count_ended(2)
     monkeypatch.setattr(tallies, "_mark", mark)
     assert counted(store) == {(State.DONE, Cause.SUCCESS): 3}
+
+
+def test_what_was_told_is_not_taken_back_by_a_primary_that_knows_less(store: Store) -> None:
+    ended(store)
+    assert counted(store) == {(State.DONE, Cause.SUCCESS): 1}
+    TallyDocument.objects.delete()
+    assert dict(store.measures.ended().ended) == {(State.DONE, Cause.SUCCESS): 1}
 
 
 def test_how_long_executions_waited_and_ran_is_kept(store: Store) -> None:
