@@ -18,7 +18,7 @@ DURATION_BOUNDS_SECONDS = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 1800, 3600, 144
 ENDS: Mapping[State, tuple[Cause, ...]] = {  # what to show a total of before there is one, too
     State.DONE: (Cause.SUCCESS,),
     State.FAILED: (
-        *(Cause.EXIT_CODE, Cause.OUT_OF_MEMORY, Cause.KILLED, Cause.CONTAINER_REJECTED),
+        *(Cause.EXIT_CODE, Cause.OUT_OF_MEMORY, Cause.KILLED, Cause.CONTAINER_REJECTED, Cause.ENGINE_DISK_FULL),
         *(Cause.IMAGE_NOT_FOUND, Cause.IMAGE_PULL_FAILED, Cause.IMAGE_REFUSED),
         *(Cause.COMMAND_NOT_FOUND, Cause.COMMAND_NOT_EXECUTABLE, Cause.INPUT_MISSING, Cause.OUTPUT_MISSING),
     ),

@@ -49,6 +49,7 @@ class Cause(StrEnum):
     COMMAND_NOT_FOUND = "command_not_found"
     COMMAND_NOT_EXECUTABLE = "command_not_executable"
     CONTAINER_REJECTED = "container_rejected"
+    ENGINE_DISK_FULL = "engine_disk_full"
     DEPENDENCY_FAILED = "dependency_failed"
     INPUT_MISSING = "input_missing"
     OUTPUT_MISSING = "output_missing"
@@ -122,7 +123,7 @@ _CAUSES: dict[type[ContainerError], Cause] = {
     CommandNotFound: Cause.COMMAND_NOT_FOUND,
     CommandNotExecutable: Cause.COMMAND_NOT_EXECUTABLE,
     ContainerRejected: Cause.CONTAINER_REJECTED,
-    EngineDiskFull: Cause.CONTAINER_REJECTED,
+    EngineDiskFull: Cause.ENGINE_DISK_FULL,
     InputMissing: Cause.INPUT_MISSING,
     ContainerVanished: Cause.CONTAINER_VANISHED,
 }

@@ -61,6 +61,7 @@ class RetryOn(StrEnum):
     COMMAND_NOT_FOUND = "commandNotFound"
     COMMAND_NOT_EXECUTABLE = "commandNotExecutable"
     CONTAINER_REJECTED = "containerRejected"
+    ENGINE_DISK_FULL = "engineDiskFull"
     INPUT_MISSING = "inputMissing"
     OUTPUT_MISSING = "outputMissing"
 
@@ -79,6 +80,7 @@ NAMED_BY: dict[Cause, RetryOn] = {
     Cause.COMMAND_NOT_FOUND: RetryOn.COMMAND_NOT_FOUND,
     Cause.COMMAND_NOT_EXECUTABLE: RetryOn.COMMAND_NOT_EXECUTABLE,
     Cause.CONTAINER_REJECTED: RetryOn.CONTAINER_REJECTED,
+    Cause.ENGINE_DISK_FULL: RetryOn.ENGINE_DISK_FULL,
     Cause.INPUT_MISSING: RetryOn.INPUT_MISSING,
     Cause.OUTPUT_MISSING: RetryOn.OUTPUT_MISSING,
 }

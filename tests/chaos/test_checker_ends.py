@@ -129,7 +129,7 @@ def test_a_node_whose_engine_stays_away_may_be_given_up() -> None:
         assert len(violations(away)) == broken  # that of node two is one of them
 
 
-@pytest.mark.parametrize(("cause", "kind"), [("image_not_found", IMAGE), ("container_rejected", DISK_OF_ENGINE)])
+@pytest.mark.parametrize(("cause", "kind"), [("image_not_found", IMAGE), ("engine_disk_full", DISK_OF_ENGINE)])
 def test_an_engine_without_an_image_or_room_fails_what_would_start_meanwhile_and_nothing_else(
     cause: str, kind: str
 ) -> None:

@@ -117,7 +117,7 @@ def test_a_full_disk_of_an_engine_is_the_reason_that_is_told_and_leaves_nothing_
     farm.wait_for_status(goes_on, "running")
     disk_of_engine.fill()
     failed = farm.wait_for_end(farm.post_job("true", **NO_NETWORK))
-    assert (failed["status"], failed["cause"]) == ("failed", "container_rejected")
+    assert (failed["status"], failed["cause"]) == ("failed", "engine_disk_full")
     assert failed["error"].startswith("the disk of the node's Engine is full")
     waiting = [farm.post_job("true", **NO_NETWORK) for _ in range(3)]
     assert farm.execution(goes_on)["status"] == "running"

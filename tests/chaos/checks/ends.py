@@ -27,7 +27,7 @@ def _explained(run: Run, execution: SeenExecution, kind: Kind, stopped_at: float
             return execution.exit_code == kind.exit_code == 0
         case "failed", "exit_code":
             return execution.exit_code == kind.exit_code != 0 or ended_with_its_engine(run, execution)
-        case "failed", "container_rejected":  # there was no room for it
+        case "failed", "engine_disk_full":  # there was no room for it
             return _ended_while(run, execution, DISK_OF_ENGINE)
         case "failed", "image_not_found":
             return _ended_while(run, execution, IMAGE)

@@ -113,7 +113,7 @@ def test_what_is_held_costs_the_janitor_nothing(world: World) -> None:
     world.events.clear()
     calls = Trouble()
     fire_overdue(world.troubled_farm(calls))
-    assert calls.calls == ["MongoExecutions.waiting"]
+    assert calls.calls == ["MongoExecutions.overdue"]
 
 
 def test_a_waiting_retry_is_not_held(world: World) -> None:

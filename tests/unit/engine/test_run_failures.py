@@ -76,7 +76,7 @@ def test_a_node_without_room_takes_nothing_new_for_a_while(world: World) -> None
     execution, node = world.submit("large"), world.node()
     run_execution(node, execution.id)
     ended = world.get(execution)
-    assert (ended.state, ended.cause, ended.reason) == (State.FAILED, Cause.CONTAINER_REJECTED, "the disk is full")
+    assert (ended.state, ended.cause, ended.reason) == (State.FAILED, Cause.ENGINE_DISK_FULL, "the disk is full")
     assert not node.takes_work
     world.clock.move(11)
     assert node.takes_work
