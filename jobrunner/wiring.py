@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -10,7 +11,9 @@ from redis import Redis
 from jobrunner.domain.deliveries import DeliveryKind
 from jobrunner.domain.events import Event
 from jobrunner.domain.ports import Executor, Notifier, Store
+from jobrunner.engine.duty import Duty
 from jobrunner.engine.farm import Farm
+from jobrunner.engine.farm_clock import COMPARE_SECONDS, FarmClock
 from jobrunner.executors.docker.executor import DockerExecutor
 from jobrunner.notifiers.email import EmailNotifier
 from jobrunner.notifiers.webhook import WebhookNotifier
@@ -48,18 +51,31 @@ from jobrunner.telemetry.logs import log_event
 
 
 class Wiring:
-    """The parts of one process, put together from the settings. MongoDB must answer while it is made."""
+    """The parts of one process, put together from the settings. MongoDB must answer while it is made.
 
-    def __init__(self, settings: Settings) -> None:
+    `operation_seconds`: how long one operation of MongoDB may take, once it is made; None: what the settings say.
+    """
+
+    def __init__(self, settings: Settings, operation_seconds: float | None = None) -> None:
         """Connect. Raises SettingsError, StoreUnavailable."""
         mongo_connection.connect(settings)
+        mongo_connection.check_deployment()
         bring_up_to_date()
         mongo_connection.ensure_indexes()
+        if operation_seconds is not None:  # an index may take longer
+            mongo_connection.disconnect()
+            mongo_connection.connect(settings, operation_seconds)
         self.farm_id = settings.farm_id or farm_id()
         self.settings = settings
         self.redis: Redis = redis_connection.connect(settings)
-        self.triggers = RqTriggers(self.redis, self.farm_id)
+        self.clock = FarmClock(mongo_connection.server_time)
+        self.triggers = RqTriggers(self.redis, self.farm_id, self.clock)
         self.delivery_bell = DeliveryBell(self.redis, self.farm_id)
+        self._closing = threading.Event()
+        self._keep_clock = Duty(
+            "clock", COMPARE_SECONDS, self.clock.compare, stopping=self._closing, announce=log_event
+        )
+        self._keep_clock.start()
         self.activity = ActivityCounter()
 
     @cached_property
@@ -71,6 +87,7 @@ class Wiring:
             queue=RqQueue(self.redis, self.farm_id),
             triggers=self.triggers,
             announce=self._announce,
+            clock=self.clock,
             wake_deliverers=self.delivery_bell.ring,
             rate_limiter=RedisRateLimiter(self.redis, self.farm_id),
         )
@@ -81,6 +98,8 @@ class Wiring:
 
     def close(self) -> None:
         """Close the connections of this process."""
+        self._closing.set()
+        self._keep_clock.join()
         self.redis.close()
         mongo_connection.disconnect()
 

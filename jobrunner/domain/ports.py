@@ -33,7 +33,7 @@ from jobrunner.domain.usage import ResourceUsage
 
 
 class Clock(Protocol):
-    """The time. Tests move it."""
+    """The time of the farm, the same for all its processes. Tests move it."""
 
     def now(self) -> datetime:
         """The present instant, UTC and aware."""
@@ -253,10 +253,14 @@ class ExecutionStore(Protocol):
     def held_by(self, node: str, limit: int) -> list[Execution]:
         """The executions that are pulling or running on a node."""
 
-    def waiting(self, state: State, before: datetime, after_id: str | None, limit: int) -> list[str]:
-        """The ids of those that wait in this state, due or enqueued before an instant, in order, after `after_id`.
+    def enqueued(self, before: datetime, after: Position | None, limit: int) -> list[Position]:
+        """Those that are enqueued, and were so before an instant: by creation, the oldest first, from a place on."""
 
-        Those that are held, because their job is paused, are not among them.
+    def overdue(self, before: datetime, after_id: str | None, limit: int) -> list[str]:
+        """The ids of those that wait for their time, and were due before an instant, in order, after `after_id`.
+
+        Those after `after_id`; none, where that has been deleted since. Those that are held, because their job is
+        paused, are not among them.
         """
 
     def on_silent_nodes(self, silent: Iterable[str], limit: int) -> list[Execution]:
@@ -357,8 +361,8 @@ class NodeStore(Protocol):
     def drain_of(self, name: str) -> Drain | None:
         """The order that a node is under."""
 
-    def silent_since(self, instant: datetime) -> list[str]:
-        """The names of the nodes that were last heard of before an instant."""
+    def last_seen(self) -> dict[str, datetime]:
+        """When each node was last heard, by its name and by its own word."""
 
     def presence(self) -> dict[str, NodeState]:
         """What was noted last of each node, by name."""
@@ -544,13 +548,13 @@ class Store:
 
 
 class Health(Protocol):
-    """Whether a service answers."""
+    """Whether the store answers, and how long it is waited for."""
 
     def check(self) -> None:
-        """Return if it does; raise its ServiceUnavailable, within its timeout, if not."""
+        """Return if it does; raise StoreUnavailable, within its timeout, if not."""
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
-        """In this block whatever is asked of the service answers, or raises, before so long has passed in all."""
+        """What this thread asks of the store in this block is answered, or raises, before so long has passed in all."""
 
 
 # ----------------------------------------------------------------------------------------------------- queue
@@ -759,6 +763,12 @@ class Executor(Protocol):
 
     def wait(self, container: Container, seconds: float) -> Container:
         """The container once it has exited, or as it is after `seconds`. Raises ContainerVanished."""
+
+    def may_have_lost_the_end(self, container: Container) -> bool:
+        """Whether nobody has read what this container wrote last: the Engine has not seen it end, or has forgotten it.
+
+        It forgets what it saw when it ends itself. False also where there was too much since for it to know.
+        """
 
     def signal(self, execution_id: str, name: str) -> None:
         """Send SIGTERM or SIGKILL to the container; nothing if it does not run."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from queue import SimpleQueue
 
 import structlog
@@ -114,7 +114,7 @@ class Ringer:
             return self._fire(execution_id)
         except ServiceUnavailable as error:
             log.warning("alarm_postponed", execution_id=execution_id, error=str(error))
-            return datetime.now(UTC) + AFTER_AN_OUTAGE
+            return self._triggers.clock.now() + AFTER_AN_OUTAGE
         except Exception:
             log.exception("alarm_failed", execution_id=execution_id)
-            return datetime.now(UTC) + AFTER_A_FAULT
+            return self._triggers.clock.now() + AFTER_A_FAULT

@@ -8,7 +8,6 @@ what has no alarm.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -17,15 +16,16 @@ from rq.job import Job
 from rq.scripts import acquire_or_refresh_lock, release_lock
 from rq_scheduler import Scheduler
 
+from jobrunner.domain.ports import Clock
 from jobrunner.queueing import names
 from jobrunner.queueing.connection import translating_errors
 
 
 class RqTriggers:
-    """The Triggers port."""
+    """The Triggers port. `clock`: by which it is due."""
 
-    def __init__(self, connection: Redis, farm_id: str) -> None:
-        self._redis = connection
+    def __init__(self, connection: Redis, farm_id: str, clock: Clock) -> None:
+        self._redis, self.clock = connection, clock
         self._key, self._leader_key = names.alarms_key(farm_id), names.leader_key(farm_id)
         self._scheduler = Scheduler(names.shared_queue(farm_id), connection=connection)
 
@@ -68,7 +68,7 @@ class RqTriggers:
     def due(self, limit: int) -> list[str]:
         """The executions whose alarms are to ring now, the longest due first."""
         with translating_errors():
-            alarms = self._redis.zrangebyscore(self._key, 0, time.time(), 0, limit)
+            alarms = self._redis.zrangebyscore(self._key, 0, self.clock.now().timestamp(), 0, limit)
         return [alarm.decode().removeprefix(names.alarm("")) for alarm in alarms]
 
     def settle(self, fired: Mapping[str, datetime | None]) -> None:

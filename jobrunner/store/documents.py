@@ -174,8 +174,8 @@ class ExecutionDocument(Document):
         "indexes": [
             ("job_id", "-created_at", "-id"),  # page_of_job, last_of_job, was_followed
             ("job_id", "state", "created_at", "id"),  # open_of_job, slice of one job, ended_of_job, in_the_way
-            ("state", "id"),  # waiting
-            ("state", "-created_at", "-id"),  # slice by state
+            ("state", "id"),  # overdue
+            ("state", "-created_at", "-id"),  # slice by state, enqueued
             ("-created_at", "-id"),  # slice of all
             ("task_id", "state", "-created_at", "-id"),  # slice of one task
             {  # slice of one node
@@ -334,7 +334,6 @@ class NodeDocument(Document):
     meta = {  # noqa: RUF012
         "collection": "nodes",
         "auto_create_index": False,
-        "indexes": ["seen_at"],  # silent_since
     }
 
 

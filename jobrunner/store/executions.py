@@ -164,12 +164,21 @@ class MongoExecutions:
         """The executions that are pulling or running on a node."""
         return listed(ExecutionDocument.objects(node=node, state__in=_HELD).order_by("id"), limit)
 
-    def waiting(self, state: State, before: datetime, after_id: str | None, limit: int) -> list[str]:
-        """The ids of those that wait in this state, due or enqueued before an instant, in order, after `after_id`."""
-        since = (
-            {"due_at__lte": before, "held__ne": True} if state is State.SCHEDULED else {f"times__{state}__lte": before}
-        )
-        query = ExecutionDocument.objects(state=state.value, **since)
+    def enqueued(self, before: datetime, after: Position | None, limit: int) -> list[Position]:
+        """Those that are enqueued, and were so before an instant: by creation, the oldest first, from a place on."""
+        query = {"state": State.ENQUEUED.value, f"times.{State.ENQUEUED}": {"$lte": before}}
+        if after is not None:
+            same_instant = {"created_at": after.created_at, "_id": {"$gt": after.id}}
+            # The first part says nothing more than the second; it is what the range of the index is made of.
+            query["created_at"] = {"$gte": after.created_at}
+            query["$or"] = [{"created_at": {"$gt": after.created_at}}, same_instant]
+        found = ExecutionDocument.objects(__raw__=query).order_by("created_at", "id").limit(limit)
+        with translating_errors():
+            return [Position(*place) for place in found.scalar("created_at", "id")]
+
+    def overdue(self, before: datetime, after_id: str | None, limit: int) -> list[str]:
+        """The ids of those that wait for their time, and were due before an instant, in order, after `after_id`."""
+        query = ExecutionDocument.objects(state=State.SCHEDULED.value, due_at__lte=before, held__ne=True)
         if after_id is not None:
             query = query.filter(id__gt=after_id)
         with translating_errors():

@@ -52,10 +52,10 @@ class MongoNodes:
         with translating_errors():
             return _drains(id=name).get(name)
 
-    def silent_since(self, instant: datetime) -> list[str]:
-        """The names of the nodes that were last heard of before an instant."""
+    def last_seen(self) -> dict[str, datetime]:
+        """When each node was last heard, by its name and by its own word."""
         with translating_errors():
-            return list(NodeDocument.objects(seen_at__lt=instant).scalar("id"))
+            return dict(NodeDocument.objects.scalar("id", "seen_at"))
 
     def presence(self) -> dict[str, NodeState]:
         """What was noted last of each node, by name."""

@@ -71,9 +71,15 @@ class SchedulerService:
         self._farm.stopping.set()
         wait_for_end(duties, self._wiring.settings.handover_seconds)
         self._deliverer.wait_until_idle(self._wiring.settings.handover_seconds)
-        self._leadership.release()
+        self._give_up_lead()
         self._store_activity()
         log.info("scheduler_ended")
+
+    def _give_up_lead(self) -> None:
+        try:
+            self._leadership.release()
+        except QueueUnavailable as error:  # it runs out
+            log.warning("lead_not_given_up", error=str(error))
 
     def _duties(self) -> list[Duty]:
         interval_seconds = self._wiring.settings.janitor_interval_seconds

@@ -8,29 +8,38 @@ import subprocess
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
+from contextlib import closing
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 from docker import APIClient
+from docker.errors import APIError
 
+from tests.chaos.disk import Disk
+from tests.chaos.engines import Engines
 from tests.chaos.network import Network, Proxies
-from tests.chaos.own_engine import OwnEngine
 from tests.chaos.own_mongods import OwnMongods
 from tests.chaos.records import Absence
+from tests.chaos.shared_folder import SharedFolder
+from tests.support.clocks import Clocks
 from tests.support.farm import Farm, free_port, wait_until
 from tests.support.farm_leftovers import farm_id_of
 from tests.support.images import ensure_test_image
 from tests.support.own_mongod import OwnMongod
 from tests.support.own_redis import OwnRedis
-from tests.support.services import docker_host
 
+MIB = 1024 * 1024
+SERVICES = ("redis", "mongod")
+DISK_BYTES = {"redis": 64 * MIB, "mongod": 2048 * MIB}  # far more than they use in a run
+IMAGE_NAME = "jobrunner/chaos"
 NODES = ("one", "two", "three")
 SCHEDULERS = ("scheduler-1", "scheduler-2")
 APIS = ("api-1", "api-2")
-ASKS_FOR_RESTART = 75  # of a worker that cannot go on (EX_TEMPFAIL): its init system is to start it again
 KEEP_SECONDS = 0.3
-TROUBLE_SECONDS = 10.0  # how long after a fault of a service a process may end because of it
 AOF = ("--appendonly", "yes", "--appendfsync", "everysec", "--notify-keyspace-events", "Kl")
 SETTINGS = {
     "node_beat_seconds": 2,
@@ -47,31 +56,47 @@ SETTINGS = {
 }
 
 
+class Need(StrEnum):
+    """What some faults need that are done to a farm, and others do not pay for."""
+
+    CLOCKS = "clocks that can be set"
+    DISKS = "disks that can be made full"
+
+
 class ChaosFarm:
     """Two APIs, two schedulers, three workers. What ends by itself is noted, and started again.
 
-    `replicas`: MongoDB is a replica set of three, and fails over.
-    `own_engine`: the Engine that faults may be done to, and that the workers use; None: the machine's, which is spared.
+    `replicas`: MongoDB is a replica set of three, and fails over. `shared`: where containers say what they do.
+    `needs`: what there must be for the faults.
     """
 
-    def __init__(self, folder: Path, own_engine: OwnEngine | None = None, *, replicas: bool = False) -> None:
+    def __init__(
+        self, folder: Path, engines: Engines, *, replicas: bool = False, needs: frozenset[Need] = frozenset()
+    ) -> None:
         self.name = f"chaos_{uuid4().hex[:12]}"
         self.farm_id = farm_id_of(self.name)
-        self.own_engine, self._engine_host = own_engine, own_engine.host if own_engine else docker_host()
-        image = ensure_test_image(self._engine_host)
-        self.redis = OwnRedis(folder, *AOF)
+        self.engines, self.shared = engines, SharedFolder(folder)
+        (self._test_image,) = {ensure_test_image(host) for host in engines.hosts.values()}
+        self.image = f"{IMAGE_NAME}:{self.name}"
+        self.clocks = Clocks(folder) if Need.CLOCKS in needs else None
+        folders = {"redis": folder / "redis", "mongod": folder / "data"}
+        self.disks = {n: Disk(folders[n], size) for n, size in DISK_BYTES.items() if Need.DISKS in needs}
+        folders["redis"].mkdir(exist_ok=True)
+        self.redis = OwnRedis(folder, *AOF, "--dir", str(folders["redis"]))
         self.mongod: OwnMongod | OwnMongods = OwnMongods(folder) if replicas else OwnMongod(folder)
-        settings = {"farm_id": self.farm_id, "docker_host": self._engine_host, **SETTINGS}
-        self.farm = Farm(self.name, self.mongod.url, self.redis.url, folder, image, **settings)
+        settings = {"farm_id": self.farm_id, "node_volumes": self.shared.volume, **SETTINGS}
+        self.farm = Farm(self.name, self.mongod.url, self.redis.url, folder, self.image, **settings)
+        if self.clocks is not None:
+            self.farm.environments = {name: self.clocks.environment(name) for name in (*APIS, *SCHEDULERS, *NODES)}
         self.networks = {node: Network() for node in NODES}
         self._proxies = Proxies()
         self._proxied: dict[str, dict[str, str]] = {}
         self.ports = {APIS[0]: self.farm.port, APIS[1]: free_port()}
         self.urls = [f"http://127.0.0.1:{port}" for port in self.ports.values()]
-        self.absences: list[Absence] = []
+        self.absences: list[Absence] = []  # of what was cut off, and of Engines
+        self.restarts: list[Absence] = []  # of processes; they take up their work some time after their start
         self.oddities: list[str] = []
         self.locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
-        self._trouble_at = 0.0  # when a service was last seen in trouble
         self._gone_since: dict[str, float] = {}
         self._stopping = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
@@ -80,6 +105,9 @@ class ChaosFarm:
 
     def start(self) -> None:
         """Start it all, and wait until jobs can run."""
+        for name in self.engines.hosts:
+            with closing(self.engines.client(name)) as engine:
+                self.tag_image(engine)
         self.redis.start()
         self.mongod.start()
         self.farm.start_api()  # it makes the indexes
@@ -108,6 +136,8 @@ class ChaosFarm:
         else:
             self.mongod.kill()
         self._proxies.close()
+        for disk in self.disks.values():
+            disk.close()
 
     # ---- its processes
 
@@ -115,9 +145,10 @@ class ChaosFarm:
         """The services as the worker of a node reaches them: through its network. (Replicas tell where they are.)"""
         if node not in self._proxied:
             urls = {"redis_url": self.redis.url}
+            engine_host = self.engines.hosts[self.engines.of(node)]
             if isinstance(self.mongod, OwnMongod):
                 urls["mongodb_url"] = self.mongod.url
-            self._proxied[node] = {
+            self._proxied[node] = {"docker_host": engine_host} | {
                 name: url.replace(f":{port}/", f":{self._proxies.add(self.networks[node], port)}/")
                 for name, url in urls.items()
                 if (port := urlsplit(url).port) is not None
@@ -133,7 +164,7 @@ class ChaosFarm:
         else:
             self.farm.start(name, "worker", "--node", name, **self._services_of(name))
         if name in self._gone_since:
-            self.absences.append(Absence(name, self._gone_since.pop(name), time.time()))
+            self.restarts.append(Absence(name, self._gone_since.pop(name), time.time()))
 
     def end_process(self, name: str, signum: int) -> None:
         """End one. One that does not go by SIGTERM in time is noted, and killed."""
@@ -148,27 +179,35 @@ class ChaosFarm:
 
     def _keep(self) -> None:
         while not self._stopping.wait(KEEP_SECONDS):
-            if any(self.locks[service].locked() for service in ("redis", "mongod", "engine")):
-                self._trouble_at = time.time()
             for name in (*APIS, *SCHEDULERS, *NODES):
-                if self.locks[name].acquire(blocking=False):
-                    try:
-                        self._keep_one(name)
-                    finally:
-                        self.locks[name].release()
+                self._unless_at_work_on(name, self._keep_one)
+            for name in SERVICES:
+                self._unless_at_work_on(name, self._keep_service)
+
+    def _unless_at_work_on(self, name: str, action: Callable[[str], None]) -> None:
+        """Do it, unless a fault is being done to it."""
+        if self.locks[name].acquire(blocking=False):
+            try:
+                action(name)
+            finally:
+                self.locks[name].release()
+
+    def _keep_service(self, name: str) -> None:
+        """Start it again if it has ended: that is how some take it, a while later, if their disk has no room."""
+        service: OwnRedis | OwnMongod | OwnMongods = getattr(self, name)
+        if not service.has_ended:
+            return
+        if name not in self.disks:
+            self.oddities.append(f"{name} ended by itself")
+        service.start()
 
     def _keep_one(self, name: str) -> None:
         process = self.farm.processes.get(name)
         if process is None or process.poll() is None:
             return
-        if process.returncode != ASKS_FOR_RESTART and not self._service_was_in_trouble():
-            self.oddities.append(f"{name} ended by itself, with {process.returncode}")
+        self.oddities.append(f"{name} ended by itself, with {process.returncode}")
         self._gone_since[name] = time.time()
         self.start_process(name)
-
-    def _service_was_in_trouble(self) -> bool:
-        """A process that starts then may say so and end: it is started again until it can work."""
-        return time.time() - self._trouble_at < TROUBLE_SECONDS
 
     def node_of(self, incarnation: str) -> str | None:
         """The node of a worker process, by the name that it stamps messages with (it has its pid)."""
@@ -179,17 +218,30 @@ class ChaosFarm:
         process = self.farm.processes.get(name)
         return process.pid if process else None
 
-    # ---- its Engine
+    # ---- its containers
 
-    def engine(self) -> APIClient:
-        """A client of the Engine that the farm uses."""
-        return APIClient(self._engine_host, version="auto", timeout=30)
+    def tag_image(self, engine: APIClient) -> None:
+        """Have the image of the jobs: a name of this farm's own for the one that all tests use."""
+        repository, _, tag = self.image.partition(":")
+        engine.tag(self._test_image, repository, tag=tag)
 
     def _remove_containers(self) -> None:
-        engine = self.engine()
-        for container in engine.containers(all=True, filters=self.labelled()):
-            engine.remove_container(container["Id"], force=True)
-        engine.close()
+        for name in self.engines.hosts:
+            with closing(self.engines.client(name)) as engine:
+                wait_until(partial(self._none_is_left, engine), 60, "no container is left")
+                if engine.images(self.image):
+                    engine.remove_image(self.image)
+
+    def _none_is_left(self, engine: APIClient) -> bool:
+        """Remove all; whether there was none. The Engine may be at work yet on what a worker removed at its end."""
+        found = engine.containers(all=True, filters=self.labelled())
+        for container in found:
+            try:
+                engine.remove_container(container["Id"], force=True)
+            except APIError as error:
+                if error.status_code not in (404, 409):
+                    raise
+        return not found
 
     def labelled(self) -> dict[str, list[str]]:
         """The filter for what is the farm's."""

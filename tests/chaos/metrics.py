@@ -1,17 +1,15 @@
-"""What the APIs tell by GET /metrics, during a run and after it; and the rule that it agrees with all else."""
+"""What the APIs tell by GET /metrics, during a run and after it."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
 
 import requests
 
-from tests.chaos.records import Run, SeenMetrics
+from tests.chaos.records import SeenMetrics
 from tests.support.metrics import Scrape, read_metrics
 
 PAUSE_SECONDS = 1.0
@@ -84,26 +82,3 @@ def seen_metrics(api: str, scrape: Scrape) -> SeenMetrics:
     }
     owed = scrape.value(OWED, state="owed")
     return SeenMetrics(time.time(), api, counters, ended, scrape.labelled(OPEN, "state"), owed)
-
-
-def metrics_agree(run: Run) -> Iterator[tuple[str, str]]:
-    """What was broken, and how: no counter of the farm ever goes down, whichever API tells it; all tell how it ended.
-
-    Where MongoDB was away, they told nothing of the farm.
-    """
-    told = [seen for seen in run.metrics if seen.counters]
-    for before, after in pairwise(told):
-        for name in sorted(before.counters):
-            if after.counters.get(name, 0) < before.counters[name]:
-                change = f"{before.counters[name]:g} ({before.api}), then {after.counters.get(name)} ({after.api})"
-                yield "metrics", f"the counter {name} was {change}"
-    ended = Counter(f"{execution.status} {execution.cause}" for execution in run.executions)
-    for seen in run.last_metrics:
-        for what, count in _differences(ended, seen.ended):
-            yield "metrics", f"{seen.api} tells {count:g} executions ended as {what}, and there are {ended[what]}"
-        if any(seen.open.values()) or not seen.open or seen.owed != 0:
-            yield "metrics", f"{seen.api} tells open executions {dict(seen.open)} and owed deliveries {seen.owed}"
-
-
-def _differences(true: Mapping[str, int], told: Mapping[str, float]) -> list[tuple[str, float]]:
-    return [(what, told.get(what, 0)) for what in sorted(true.keys() | told.keys()) if told.get(what, 0) != true[what]]

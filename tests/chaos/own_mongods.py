@@ -17,6 +17,7 @@ from jobrunner.store.replica_set import REPLICA_SET
 from tests.support.farm import free_port, wait_until
 
 MEMBERS = 3
+DATA = "data"  # the folder of all members' data, in that of the run
 START_SECONDS = 60
 ELECTION_MS = 2000  # after how long without a primary another one is voted for; the default is five times that
 TIMEOUTS = {"serverSelectionTimeoutMS": 2000, "socketTimeoutMS": 5000}
@@ -25,8 +26,8 @@ TIMEOUTS = {"serverSelectionTimeoutMS": 2000, "socketTimeoutMS": 5000}
 class OwnMongods:
     """Faults are done to the one that is the primary at that instant (the interface is that of OwnMongod)."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, election_ms: int = ELECTION_MS) -> None:
+        self._folder, self._election_ms = folder, election_ms
         self._ports = [free_port() for _ in range(MEMBERS)]
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._frozen: list[int] = []
@@ -42,7 +43,7 @@ class OwnMongods:
         if is_new:
             wait_until(lambda: self._answers("ping"), START_SECONDS, "the first mongod answers")
             members = [{"_id": number, "host": f"{HOST}:{port}"} for number, port in enumerate(self._ports)]
-            settings = {"electionTimeoutMillis": ELECTION_MS}
+            settings = {"electionTimeoutMillis": self._election_ms}
             self._answers("replSetInitiate", {"_id": REPLICA_SET, "members": members, "settings": settings})
         wait_until(lambda: self._primary() is not None, START_SECONDS, "there is a primary")
         return self
@@ -53,6 +54,11 @@ class OwnMongods:
         if port is not None:
             self._processes[port].kill()
             self._processes[port].wait(START_SECONDS)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether one of them was started, and runs no more."""
+        return any(process.poll() is not None for process in self._processes.values())
 
     def freeze(self) -> None:
         """Have the primary hang."""
@@ -74,7 +80,7 @@ class OwnMongods:
             process.wait(START_SECONDS)
 
     def _spawn(self, port: int) -> None:
-        program = mongodb_program(self._folder / f"mongod-{port}", port)
+        program = mongodb_program(self._folder / DATA / f"mongod-{port}", port)
         with (self._folder / f"mongod-{port}.log").open("ab") as log:
             environment = {**os.environ, **program.environment}
             self._processes[port] = subprocess.Popen(program.command, env=environment, stdout=log, stderr=log)

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from tests.chaos.checker import violations
+from tests.chaos.kept_run import kept
 from tests.chaos.records import Run, SeenMetrics
-from tests.chaos.test_checker import kept
 
 OPEN = dict.fromkeys(("scheduled", "enqueued", "pulling", "running"), 0.0)
 ENDED = {"done success": 7.0, "failed exit_code": 2.0, "lost node_lost": 1.0}  # as in the run of the checker's tests

@@ -14,6 +14,7 @@ from redis import Redis
 from rq.job import Job
 
 from jobrunner.domain.identifiers import new_id
+from jobrunner.engine.farm import SystemClock
 from jobrunner.errors import QueueUnavailable, StoreUnavailable
 from jobrunner.queueing import names
 from jobrunner.queueing.ringing import Ringer
@@ -29,7 +30,7 @@ def ring(triggers: RqTriggers) -> list[str]:
 
 @pytest.fixture
 def triggers(connection: Redis, farm_id: str) -> RqTriggers:
-    return RqTriggers(connection, farm_id)
+    return RqTriggers(connection, farm_id, SystemClock())
 
 
 def test_an_alarm_rings_at_its_time_and_not_before(triggers: RqTriggers, execution_id: str) -> None:
@@ -62,7 +63,7 @@ def test_an_alarm_that_is_to_ring_again_rings_then(triggers: RqTriggers, executi
     triggers.settle({execution_id: datetime.now(UTC) + timedelta(seconds=3600)})
     assert triggers.due(10) == []
     assert triggers.without_alarm([execution_id]) == []
-    triggers.settle({execution_id: datetime.now(UTC)})
+    triggers.settle({execution_id: SystemClock().now()})
     assert triggers.due(10) == [execution_id]
 
 

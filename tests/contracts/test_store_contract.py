@@ -151,12 +151,12 @@ def test_a_node_is_as_it_beat_last(store: Store) -> None:
     assert store.nodes.get("a") == node("a")
 
 
-def test_a_node_is_silent_that_was_not_heard_of_since(store: Store) -> None:
+def test_the_store_tells_when_each_node_was_last_heard(store: Store) -> None:
+    assert store.nodes.last_seen() == {}
     store.nodes.beat(node("early"))
+    store.nodes.beat(node("late"))
     store.nodes.beat(node("late", minutes=5))
-    assert store.nodes.silent_since(NOW) == []
-    assert store.nodes.silent_since(NOW + timedelta(minutes=1)) == ["early"]
-    assert set(store.nodes.silent_since(NOW + timedelta(hours=1))) == {"early", "late"}
+    assert store.nodes.last_seen() == {"early": NOW, "late": NOW + timedelta(minutes=5)}
 
 
 def test_the_farm_has_one_id_for_all_its_processes(store: Store) -> None:

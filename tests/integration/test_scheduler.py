@@ -51,6 +51,7 @@ def wiring(processes: Farm) -> Iterator[Wiring]:
     yield wired
     for key in wired.redis.scan_iter(match=f"*{wired.farm_id}*", count=1000):
         wired.redis.delete(key)
+    wired.close()
     connection.connect(wired.settings).drop_database(processes.name)
     connection.disconnect()
 

@@ -49,11 +49,13 @@ class Farm:
         self.http = requests.Session()
         self.http.trust_env = False
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.environments: dict[str, Mapping[str, str]] = {}  # what a process is started with beside its settings
         chosen = {
             "mongodb_url": mongodb_url,
             "mongodb_database": name,
             "redis_url": redis_url,
             "api_port": self.port,
+            "api_service_timeout_seconds": 10,  # other tests may keep the disk busy for longer than the default
             "state_dir": folder,
             "janitor_interval_seconds": 1,
             "node_beat_seconds": 1,
@@ -77,7 +79,7 @@ class Farm:
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "jobrunner", *command],
-                env={**self.environment, **extra},
+                env={**self.environment, **self.environments.get(name, {}), **extra},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

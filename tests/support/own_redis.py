@@ -32,11 +32,22 @@ class OwnRedis:
         wait_until(self._answers, START_SECONDS, "the redis-server answers")
         return self
 
+    @property
+    def pid(self) -> int:
+        """Of the process that runs, or ran last."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """End it by SIGKILL."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(START_SECONDS)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started, and runs no more."""
+        return self._process is not None and self._process.poll() is not None
 
     def freeze(self) -> None:
         """Have it hang: connections are made, and nothing is answered."""
