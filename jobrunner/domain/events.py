@@ -48,6 +48,11 @@ class OutputCut(Event):
 
 
 @dataclass(frozen=True)
+class OutputEndLost(Event):
+    """The Engine was away at about the end of a container; what that wrote last may be lost."""
+
+
+@dataclass(frozen=True)
 class Pruned(Event):
     """What was kept for long enough was deleted: `what` is the execution, or only its output."""
 

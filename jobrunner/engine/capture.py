@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from uuid import uuid4
 
-from jobrunner.domain.events import Announce, OutputCut
+from jobrunner.domain.events import Announce, OutputCut, OutputEndLost
 from jobrunner.domain.ports import Chunk, Clock, Fragment, OutputReader, OutputStore, Stream
 from jobrunner.errors import StoreUnavailable
 
@@ -72,6 +72,13 @@ class Capture:
                 if self._give_up(RETRY_SECONDS):
                     raise GaveUp from None
 
+    def mark_lost_end(self) -> None:
+        """Say where the output ends that more may have been written, which was lost with the Engine."""
+        with self._lock:
+            if not self.cut:
+                self._mark_cut("the Docker Engine was away at the end of this; what was written last may be missing")
+                self._announce(OutputEndLost(self._execution_id))
+
     def _take(self, stream: Stream, content: bytes) -> None:
         with self._lock:
             if self.cut:
@@ -80,16 +87,15 @@ class Capture:
             self._buffer(stream, content[:room])
             self._cursor[stream] += min(room, len(content))
             if room < len(content):
-                self._mark_cut()
+                self._mark_cut(f"output cut here, at the cap of {self._cap_bytes} bytes")
+                self._announce(OutputCut(self._execution_id, self._cap_bytes))
         if self._buffered_bytes >= CHUNK_BYTES:
             self.flush_patiently()
 
-    def _mark_cut(self) -> None:
+    def _mark_cut(self, why: str) -> None:
         self.cut = True
-        marker = f"\n[jobrunner: output cut here, at the cap of {self._cap_bytes} bytes]\n".encode()
         for stream in Stream:
-            self._buffer(stream, marker)
-        self._announce(OutputCut(self._execution_id, self._cap_bytes))
+            self._buffer(stream, f"\n[jobrunner: {why}]\n".encode())
 
     def _buffer(self, stream: Stream, content: bytes) -> None:
         if self._parts and self._parts[-1][0] is stream:

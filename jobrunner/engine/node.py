@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from jobrunner.domain.executions import Drain, Execution
 from jobrunner.domain.ports import Container, Executor, OutputReader
@@ -14,6 +14,8 @@ from jobrunner.engine.capture import Capture
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.reservations import Reservations
 
+PAUSE = timedelta(seconds=10)
+
 
 @dataclass
 class Run:
@@ -22,7 +24,7 @@ class Run:
     Other threads read it, and set `stop_wished` (somebody asked), `kill_at` (the time keeper has sent SIGTERM), and
     `usage` and `sample_at` (the meter: what it has used up, and when to look again).
     `look_first`: an earlier run, or an earlier try, may have left a container. `started_at`: when this run knew that it
-    has been started, so that a signal finds somebody.
+    has been started, so that a signal finds somebody. `saw_the_end`: it has read the output live to the exit.
     """
 
     execution_id: str
@@ -33,6 +35,7 @@ class Run:
     capture: Capture | None = None
     reader: OutputReader | None = None
     look_first: bool = False
+    saw_the_end: bool = False
     started_at: datetime | None = None
     timed_out: bool = False
     drained: bool = False
@@ -67,6 +70,7 @@ class ThisNode:
         self.name = farm.settings.node
         self.detached = threading.Event()
         self.drain: Drain | None = None
+        self._paused_until: datetime | None = None
         self.reservations = Reservations(Resources(slots=farm.settings.slots))
         self._lock = threading.Lock()
         self._runs: dict[str, Run] = {}
@@ -95,6 +99,16 @@ class ThisNode:
         for run in self.runs():
             if run.reader is not None:
                 run.reader.interrupt()
+
+    def pause(self) -> None:
+        """Take nothing new for a while: it would fail, and so would all that waits, one after the other."""
+        self._paused_until = self.farm.clock.now() + PAUSE
+
+    @property
+    def takes_work(self) -> bool:
+        """Whether anything new may run here, as far as the node knows."""
+        paused_until = self._paused_until
+        return self.drain is None and (paused_until is None or self.farm.clock.now() >= paused_until)
 
     @property
     def must_be_empty(self) -> bool:

@@ -30,7 +30,7 @@ BEGUN = [state for state in State if state is not State.SCHEDULED]
 class OutputTail:
     """The last bytes of both streams of an execution; `is_whole`: there is nothing before them.
 
-    `written_bytes`: how many are stored in all, per stream, without a marker. `is_cut`: it wrote more than the cap.
+    `written_bytes`: how many are stored in all, per stream, without a marker. `is_cut`: there was, or may be, more.
     """
 
     stdout: bytes

@@ -24,12 +24,16 @@ def watch(node: ThisNode, run: Run) -> Outcome | RunEnd:
     assert run.container is not None and run.capture is not None
     try:
         while True:
+            is_live = run.reader is not None
             whole = _read(node, run)
+            if not node.detached.is_set():  # before the store is asked, which may be away for long
+                run.container = node.executor.wait(run.container, GLANCE_SECONDS)
             run.capture.flush_patiently()
             if node.detached.is_set():
                 return RunEnd.HANDED_BACK
-            run.container = node.executor.wait(run.container, GLANCE_SECONDS)
             if whole and run.container.ended is not None:
+                run.saw_the_end = run.saw_the_end or is_live
+                _tell_if_end_may_be_lost(node, run)
                 _learn_when_stop_was_wished(node, run)
                 return _judge(run, run.container.ended)
     except GaveUp:
@@ -52,6 +56,17 @@ def _read(node: ThisNode, run: Run) -> bool:
     finally:
         run.reader.close()
         run.reader = None
+
+
+def _tell_if_end_may_be_lost(node: ThisNode, run: Run) -> None:
+    """Where the Engine was away when the container ended, its whole log is not all that was written.
+
+    What was read live to its end was read to the end of the container: then there is no need to ask.
+    """
+    assert run.container is not None and run.capture is not None
+    if not run.saw_the_end and node.executor.may_have_lost_the_end(run.container):
+        run.capture.mark_lost_end()
+        run.capture.flush_patiently()
 
 
 def _learn_when_stop_was_wished(node: ThisNode, run: Run) -> None:

@@ -81,6 +81,7 @@ class FakeEngine:
         self.usages: dict[str, ResourceUsage] = {}
         self.creates: Counter[str] = Counter()
         self.starts: Counter[str] = Counter()
+        self.lost_ends: set[str] = set()
         self.is_down = False
 
     def check(self) -> None:
@@ -207,6 +208,11 @@ class FakeExecutor:
             while self._existing(container).is_running and monotonic() < until:
                 self._engine.changed.wait(until - monotonic())
             return self._existing(container).shown
+
+    def may_have_lost_the_end(self, container: Container) -> bool:
+        """Whether a test says so."""
+        self._engine.check()
+        return container.execution_id in self._engine.lost_ends
 
     def signal(self, execution_id: str, name: str) -> None:
         """End it as its script says."""

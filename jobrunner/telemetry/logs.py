@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 import structlog
 
-from jobrunner.domain.events import DeliveryFailed, Event, OutputCut, Repaired, Trouble, Unaudited
+from jobrunner.domain.events import DeliveryFailed, Event, OutputCut, OutputEndLost, Repaired, Trouble, Unaudited
 from jobrunner.settings import LogFormat, Settings
 from jobrunner.telemetry.redaction import redact_line
 
@@ -49,7 +49,7 @@ def log_event(event: Event) -> None:
     fields = {name: value for name, value in asdict(event).items() if value not in (None, "")}
     severity = (
         logging.WARNING
-        if isinstance(event, DeliveryFailed | OutputCut | Repaired | Trouble | Unaudited)
+        if isinstance(event, DeliveryFailed | OutputCut | OutputEndLost | Repaired | Trouble | Unaudited)
         else logging.INFO
     )
     _log.log(severity, _line_name(type(event)), **fields)

@@ -26,14 +26,14 @@ def main() -> int:
     parser.add_argument("--jobs-per-second", type=float, default=1.5, metavar="R", help="%(default)s")
     parser.add_argument("--only", action="append", metavar="KIND", help="only faults whose names have this in them")
     parser.add_argument(
-        "--shared-engine", action="store_true", help="use the machine's Engine, and spare it; else one that is started"
+        "--shared-engine", action="store_true", help="use the machine's Engine, and spare it; else two that are started"
     )
     parser.add_argument("--replicas", action="store_true", help="MongoDB is a replica set of three, and fails over")
     parser.add_argument("--soak", type=float, metavar="HOURS", help="no faults, for so long: what grows?")
     parser.add_argument("--plan", action="store_true", help="print the plan, and do nothing")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where logs and the record stay afterwards")
     arguments = parser.parse_args()
-    possible = patterns(own_engine=not arguments.shared_engine)
+    possible = patterns(own_engines=not arguments.shared_engine)
     chosen = [p for p in possible if not arguments.only or any(only in p.kind for only in arguments.only)]
     seconds = 60 * arguments.minutes if arguments.soak is None else 3600 * arguments.soak
     plan = make_plan(arguments.seed, seconds, chosen) if arguments.soak is None else []

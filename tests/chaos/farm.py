@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from contextlib import closing
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -19,17 +20,17 @@ from docker import APIClient
 from docker.errors import APIError
 
 from tests.chaos.disk import Disk
+from tests.chaos.engines import Engines
 from tests.chaos.network import Network, Proxies
-from tests.chaos.own_engine import OwnEngine
 from tests.chaos.own_mongods import OwnMongods
 from tests.chaos.records import Absence
+from tests.chaos.shared_folder import SharedFolder
 from tests.support.clocks import Clocks
 from tests.support.farm import Farm, free_port, wait_until
 from tests.support.farm_leftovers import farm_id_of
 from tests.support.images import ensure_test_image
 from tests.support.own_mongod import OwnMongod
 from tests.support.own_redis import OwnRedis
-from tests.support.services import docker_host
 
 MIB = 1024 * 1024
 SERVICES = ("redis", "mongod")
@@ -38,9 +39,7 @@ IMAGE_NAME = "jobrunner/chaos"
 NODES = ("one", "two", "three")
 SCHEDULERS = ("scheduler-1", "scheduler-2")
 APIS = ("api-1", "api-2")
-ASKS_FOR_RESTART = 75  # of a worker that cannot go on (EX_TEMPFAIL): its init system is to start it again
 KEEP_SECONDS = 0.3
-TROUBLE_SECONDS = 10.0  # how long after a fault of a service a process may end because of it
 AOF = ("--appendonly", "yes", "--appendfsync", "everysec", "--notify-keyspace-events", "Kl")
 SETTINGS = {
     "node_beat_seconds": 2,
@@ -68,30 +67,25 @@ class Need(StrEnum):
 class ChaosFarm:
     """Two APIs, two schedulers, three workers. What ends by itself is noted, and started again.
 
-    `replicas`: MongoDB is a replica set of three, and fails over.
-    `own_engine`: the Engine that faults may be done to, and that the workers use; None: the machine's, which is spared.
+    `replicas`: MongoDB is a replica set of three, and fails over. `shared`: where containers say what they do.
     `needs`: what there must be for the faults.
     """
 
     def __init__(
-        self,
-        folder: Path,
-        own_engine: OwnEngine | None = None,
-        *,
-        replicas: bool = False,
-        needs: frozenset[Need] = frozenset(),
+        self, folder: Path, engines: Engines, *, replicas: bool = False, needs: frozenset[Need] = frozenset()
     ) -> None:
         self.name = f"chaos_{uuid4().hex[:12]}"
         self.farm_id = farm_id_of(self.name)
-        self.own_engine, self._engine_host = own_engine, own_engine.host if own_engine else docker_host()
-        self._test_image, self.image = ensure_test_image(self._engine_host), f"{IMAGE_NAME}:{self.name}"
+        self.engines, self.shared = engines, SharedFolder(folder)
+        (self._test_image,) = {ensure_test_image(host) for host in engines.hosts.values()}
+        self.image = f"{IMAGE_NAME}:{self.name}"
         self.clocks = Clocks(folder) if Need.CLOCKS in needs else None
         folders = {"redis": folder / "redis", "mongod": folder / "data"}
         self.disks = {n: Disk(folders[n], size) for n, size in DISK_BYTES.items() if Need.DISKS in needs}
         folders["redis"].mkdir(exist_ok=True)
         self.redis = OwnRedis(folder, *AOF, "--dir", str(folders["redis"]))
         self.mongod: OwnMongod | OwnMongods = OwnMongods(folder) if replicas else OwnMongod(folder)
-        settings = {"farm_id": self.farm_id, "docker_host": self._engine_host, **SETTINGS}
+        settings = {"farm_id": self.farm_id, "node_volumes": self.shared.volume, **SETTINGS}
         self.farm = Farm(self.name, self.mongod.url, self.redis.url, folder, self.image, **settings)
         if self.clocks is not None:
             self.farm.environments = {name: self.clocks.environment(name) for name in (*APIS, *SCHEDULERS, *NODES)}
@@ -100,10 +94,10 @@ class ChaosFarm:
         self._proxied: dict[str, dict[str, str]] = {}
         self.ports = {APIS[0]: self.farm.port, APIS[1]: free_port()}
         self.urls = [f"http://127.0.0.1:{port}" for port in self.ports.values()]
-        self.absences: list[Absence] = []
+        self.absences: list[Absence] = []  # of what was cut off, and of Engines
+        self.restarts: list[Absence] = []  # of processes; they take up their work some time after their start
         self.oddities: list[str] = []
         self.locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
-        self._trouble_at = 0.0  # when a service was last seen in trouble
         self._gone_since: dict[str, float] = {}
         self._stopping = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
@@ -112,7 +106,9 @@ class ChaosFarm:
 
     def start(self) -> None:
         """Start it all, and wait until jobs can run."""
-        self.tag_image()
+        for name in self.engines.hosts:
+            with closing(self.engines.client(name)) as engine:
+                self.tag_image(engine)
         self.redis.start()
         self.mongod.start()
         self.farm.start_api()  # it makes the indexes
@@ -150,9 +146,10 @@ class ChaosFarm:
         """The services as the worker of a node reaches them: through its network. (Replicas tell where they are.)"""
         if node not in self._proxied:
             urls = {"redis_url": self.redis.url}
+            engine_host = self.engines.hosts[self.engines.of(node)]
             if isinstance(self.mongod, OwnMongod):
                 urls["mongodb_url"] = self.mongod.url
-            self._proxied[node] = {
+            self._proxied[node] = {"docker_host": engine_host} | {
                 name: url.replace(f":{port}/", f":{self._proxies.add(self.networks[node], port)}/")
                 for name, url in urls.items()
                 if (port := urlsplit(url).port) is not None
@@ -168,7 +165,7 @@ class ChaosFarm:
         else:
             self.farm.start(name, "worker", "--node", name, **self._services_of(name))
         if name in self._gone_since:
-            self.absences.append(Absence(name, self._gone_since.pop(name), time.time()))
+            self.restarts.append(Absence(name, self._gone_since.pop(name), time.time()))
 
     def end_process(self, name: str, signum: int) -> None:
         """End one. One that does not go by SIGTERM in time is noted, and killed."""
@@ -183,8 +180,6 @@ class ChaosFarm:
 
     def _keep(self) -> None:
         while not self._stopping.wait(KEEP_SECONDS):
-            if any(self.locks[service].locked() for service in ("redis", "mongod", "engine")):
-                self._trouble_at = time.time()
             for name in (*APIS, *SCHEDULERS, *NODES):
                 self._unless_at_work_on(name, self._keep_one)
             for name in SERVICES:
@@ -206,20 +201,14 @@ class ChaosFarm:
         if name not in self.disks:
             self.oddities.append(f"{name} ended by itself")
         service.start()
-        self._trouble_at = time.time()
 
     def _keep_one(self, name: str) -> None:
         process = self.farm.processes.get(name)
         if process is None or process.poll() is None:
             return
-        if process.returncode != ASKS_FOR_RESTART and not self._service_was_in_trouble():
-            self.oddities.append(f"{name} ended by itself, with {process.returncode}")
+        self.oddities.append(f"{name} ended by itself, with {process.returncode}")
         self._gone_since[name] = time.time()
         self.start_process(name)
-
-    def _service_was_in_trouble(self) -> bool:
-        """A process that starts then may say so and end: it is started again until it can work."""
-        return time.time() - self._trouble_at < TROUBLE_SECONDS
 
     def node_of(self, incarnation: str) -> str | None:
         """The node of a worker process, by the name that it stamps messages with (it has its pid)."""
@@ -230,27 +219,22 @@ class ChaosFarm:
         process = self.farm.processes.get(name)
         return process.pid if process else None
 
-    # ---- its Engine
+    # ---- its containers
 
-    def engine(self) -> APIClient:
-        """A client of the Engine that the farm uses."""
-        return APIClient(self._engine_host, version="auto", timeout=30)
-
-    def tag_image(self) -> None:
+    def tag_image(self, engine: APIClient) -> None:
         """Have the image of the jobs: a name of this farm's own for the one that all tests use."""
         repository, _, tag = self.image.partition(":")
-        with closing(self.engine()) as engine:
-            engine.tag(self._test_image, repository, tag=tag)
+        engine.tag(self._test_image, repository, tag=tag)
 
     def _remove_containers(self) -> None:
-        engine = self.engine()
-        wait_until(lambda: not self._remove_each(engine), 60, "no container is left")
-        if engine.images(self.image):
-            engine.remove_image(self.image)
-        engine.close()
+        for name in self.engines.hosts:
+            with closing(self.engines.client(name)) as engine:
+                wait_until(partial(self._none_is_left, engine), 60, "no container is left")
+                if engine.images(self.image):
+                    engine.remove_image(self.image)
 
-    def _remove_each(self, engine: APIClient) -> bool:
-        """Whether there was any. The Engine may still be at work on what a worker removed before it was ended."""
+    def _none_is_left(self, engine: APIClient) -> bool:
+        """Remove all; whether there was none. The Engine may be at work yet on what a worker removed at its end."""
         found = engine.containers(all=True, filters=self.labelled())
         for container in found:
             try:
@@ -258,7 +242,7 @@ class ChaosFarm:
             except APIError as error:
                 if error.status_code not in (404, 409):
                     raise
-        return bool(found)
+        return not found
 
     def labelled(self) -> dict[str, list[str]]:
         """The filter for what is the farm's."""

@@ -63,7 +63,7 @@ class Load:
     def _send(self, kind: Kind) -> None:
         with self._lock:
             job_id, url = str(UUID(int=self._drawn.getrandbits(128), version=4)), self._drawn.choice(self._urls)
-        spec = kind.spec(self._image, f"{self._hook_url}/{job_id}")
+        spec = kind.spec(job_id, self._image, f"{self._hook_url}/{job_id}")
         sent_at = time.time()
         try:
             answer = _session().put(f"{url}/tasks/{TASK}/jobs/{job_id}/", json=spec, timeout=SUBMIT_SECONDS)

@@ -19,7 +19,7 @@ from jobrunner.settings import Settings
 from tests.chaos.disk import Disk
 from tests.support.farm import wait_until
 
-START_SECONDS = 60
+START_SECONDS = 240  # where it does not keep its containers, it clears up after each it ever had when it is back
 END_SECONDS = 30
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
@@ -27,13 +27,15 @@ PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 class OwnEngine:
     """A dockerd with folders and a socket of its own. With `live_restore`, containers outlive it."""
 
-    def __init__(self, folder: Path, *, live_restore: bool = True, disk_bytes: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, name: str = "engine", *, live_restore: bool = True, disk_bytes: int | None = None
+    ) -> None:
         """`disk_bytes`: it has a disk of its own, of this size, which can be made full."""
-        self._folder = folder / "engine"
+        self._folder = folder / name
         self._folder.mkdir()
         self.disk = Disk(self._folder / "data", disk_bytes) if disk_bytes else None
         self.host = f"unix://{self._folder}/docker.sock"
-        self._options = ["--live-restore"] if live_restore else []
+        self.live_restore = live_restore
         self._namespaces: subprocess.Popen[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -46,9 +48,10 @@ class OwnEngine:
         enter = [_program("nsenter"), f"--target={self._namespaces.pid}", "--net", "--mount"]
         folders = [f"--data-root={self._folder}/data", f"--exec-root={self._folder}/exec"]
         command = [*enter, _program("dockerd"), *folders, f"--pidfile={self._folder}/pid", f"--host={self.host}"]
+        options = ["--live-restore"] if self.live_restore else []
         with (self._folder / "dockerd.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "--bridge=none", "--iptables=false", "--ip6tables=false", *self._options],
+                [*command, "--bridge=none", "--iptables=false", "--ip6tables=false", *options],
                 env={**os.environ, "PATH": PATH},
                 stdout=log,
                 stderr=log,

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-FIRST_SECONDS = 3.0  # jobs are to run when it begins
+FIRST_SECONDS = 0.5
 SHORTEST_GAP_SECONDS, LONGEST_GAP_SECONDS = 0.2, 4.0
 LONGEST_RESTART_SECONDS = 3.0
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+EVENTS = "events"  # the source of states that the farm's events told
 ENGINE = "Engine: "  # what the kinds of faults begin with that are done to the Engine itself
 DISK_OF_ENGINE = "disk of the Engine: full"
 IMAGE = "image removed by hand"
@@ -57,11 +58,13 @@ class SeenExecution:
     stdout: bytes
     stderr: bytes
     deliveries: Mapping[str, str] = field(default_factory=dict)  # event type -> state
+    started_at: float | None = None
+    times: Mapping[str, float] = field(default_factory=dict)  # state -> when it came to it
 
 
 @dataclass(frozen=True)
 class SeenState:
-    """That an execution was in a state, as MongoDB's change stream or an answer of the API told it."""
+    """That an execution was in a state, as MongoDB's change stream, an answer of the API or the farm's events told."""
 
     at: float
     execution_id: str
@@ -78,6 +81,24 @@ class ContainerEvent:
     container_id: str
     execution_id: str
     node: str
+
+
+@dataclass(frozen=True)
+class ContainerStart:
+    """A start of a container, by its own word for it. `container` is the beginning of its id, `word` a random one."""
+
+    at: float
+    job_id: str
+    container: str
+    word: str
+
+
+@dataclass(frozen=True)
+class WrittenLine:
+    """That a container had written its line of this number to both streams, by its own word for it."""
+
+    at: float
+    number: int
 
 
 @dataclass(frozen=True)
@@ -105,11 +126,23 @@ class FaultDone:
 
 @dataclass(frozen=True)
 class Absence:
-    """That a process was not there, from its end to the start of the next one of its name."""
+    """That a process, or an Engine, was not there, from its end until the next one of its name was ready."""
 
     process: str
     since: float
     until: float
+
+
+@dataclass(frozen=True)
+class SeenMetrics:
+    """What an API told by /metrics of the farm: counters by name and labels, ends by state and cause, what is open."""
+
+    at: float
+    api: str
+    counters: Mapping[str, float]
+    ended: Mapping[str, float]
+    open: Mapping[str, float]
+    owed: float | None
 
 
 @dataclass(frozen=True)
@@ -126,10 +159,18 @@ class Run:
     executions: Sequence[SeenExecution] = ()
     states: Sequence[SeenState] = ()
     container_events: Sequence[ContainerEvent] = ()
+    starts: Sequence[ContainerStart] = ()
+    written: Mapping[str, Sequence[WrittenLine]] = field(default_factory=dict)  # by container, as in `starts`
     calls: Sequence[HookCall] = ()
+    engine_of: Mapping[str, str] = field(default_factory=dict)  # the Engine's name, by node
+    live_restore: frozenset[str] = frozenset()  # the Engines whose containers outlive them
     faults: Sequence[FaultDone] = ()
     absences: Sequence[Absence] = ()
+    metrics: Sequence[SeenMetrics] = ()  # in the order in which they were told
+    last_metrics: Sequence[SeenMetrics] = ()  # of each API, once all was over
     left_over: Sequence[str] = ()  # containers, keys in Redis
+    used_at_first: Mapping[str, float] = field(default_factory=dict)  # under load, before the first fault
+    used_at_last: Mapping[str, float] = field(default_factory=dict)
     oddities: Sequence[str] = ()  # processes that ended by themselves, or not when told to
 
 
@@ -139,8 +180,8 @@ def instant(text: str | None) -> float | None:
 
 
 def as_json(run: Run) -> Any:
-    """The run without its outputs, for people who look into it."""
-    document = asdict(run)
+    """The run without its outputs, and with the last metrics only, for people who look into it."""
+    document = asdict(replace(run, metrics=run.metrics[-1:])) | {"live_restore": sorted(run.live_restore)}
     for execution in document["executions"]:
         execution["stdout"], execution["stderr"] = len(execution["stdout"]), len(execution["stderr"])
     return document

@@ -54,6 +54,8 @@ def sample(farm: ChaosFarm) -> Sample:
     with farm.redis.client() as redis, MongoClient[dict[str, Any]](farm.mongod.url) as client:
         taken["Redis: keys"] = redis.dbsize()
         taken["Redis: memory, MiB"] = redis.info("memory")["used_memory"] / MIB
+        taken["Redis: clients"] = redis.info("clients")["connected_clients"]
+        taken["MongoDB: connections"] = client.admin.command("serverStatus")["connections"]["current"]
         executions = client[farm.name]["executions"].estimated_document_count()
         taken["MongoDB: executions"] = executions
         data_size = client[farm.name].command("dbStats")["dataSize"]

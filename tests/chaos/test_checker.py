@@ -4,131 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from tests.chaos.checker import violations
-from tests.chaos.jobs import CRON_SECONDS, KINDS
-from tests.chaos.records import (
-    Absence,
-    Answer,
-    ContainerEvent,
-    FaultDone,
-    HookCall,
-    Run,
-    SeenExecution,
-    SeenState,
-    SentJob,
+from tests.chaos.jobs import KINDS
+from tests.chaos.kept_run import (
+    FIRST_LINE,
+    LOST_AT,
+    T0,
+    call,
+    container_id,
+    execution,
+    kept,
+    promises_broken,
+    sent,
+    start,
+    tick,
+    with_execution,
+    without,
 )
+from tests.chaos.records import EVENTS, Absence, Answer, ContainerEvent, Run, SeenState
 from tests.chaos.table import table
-
-T0 = 1_000_000 * CRON_SECONDS * 1.0  # an instant of the cron
-LOST_AT = T0 + 60
-SETTINGS = {"node_silent_seconds": 15.0, "node_beat_seconds": 2.0}
-FIRST_LINE = b"start 0b6ad0a6-5d0a-4e5b-9a0e-1f1d35a1a8f3\n"
-
-
-def sent(kind: str, **changes: Any) -> SentJob:
-    """An accepted job, named after its kind."""
-    execution_id = None if KINDS[kind].is_cron else f"{kind}-1"
-    return replace(SentJob(kind, kind, T0 + 1, 0.1, Answer.ACCEPTED, execution_id=execution_id), **changes)
-
-
-def execution(kind: str, attempt: int = 1, **changes: Any) -> SeenExecution:
-    """An execution that has run to its own end."""
-    code, retries = KINDS[kind].exit_code, KINDS[kind].retries
-    seen = SeenExecution(
-        id=f"{kind}-{attempt}",
-        job_id=kind,
-        attempt=attempt,
-        status="failed" if code else "done",
-        cause="exit_code" if code else "success",
-        reason="",
-        exit_code=code,
-        node="one",
-        container_id=f"container-{kind}-{attempt}",
-        tick_at=None,
-        due_at=None,
-        created_at=T0 + 1,
-        finished_at=LOST_AT,
-        retried_by=f"{kind}-{attempt + 1}" if code and attempt <= retries else None,
-        stdout=FIRST_LINE + KINDS[kind].numbered(),
-        stderr=KINDS[kind].numbered(),
-    )
-    return replace(seen, **changes)
-
-
-def lost(kind: str, **changes: Any) -> SeenExecution:
-    """A first attempt that was lost with its node, after some of its output."""
-    ended = {"status": "lost", "cause": "node_lost", "exit_code": None, "retried_by": f"{kind}-2"}
-    return execution(kind, **{**ended, "stdout": FIRST_LINE + b"1\n2\n", "stderr": b"1\n"}, **changes)
-
-
-def tick(number: int) -> SeenExecution:
-    """A tick of the cron."""
-    return execution("cron", id=f"cron-{number}", tick_at=T0 + number * CRON_SECONDS)
-
-
-def call(of: str, event: str, **changes: Any) -> HookCall:
-    """A webhook that was taken."""
-    return replace(HookCall(T0, f"{of} {event}", of, f"execution.{event}", taken=True), **changes)
-
-
-def kept() -> Run:
-    """A run with faults in which every promise was kept."""
-    executions = [
-        execution("fast"),
-        *(execution("failing-hooked", attempt) for attempt in (1, 2)),
-        lost("slow"),
-        execution("slow", 2),
-        *(tick(number) for number in range(1, 6)),
-    ]
-    hooked = [call(f"failing-hooked-{attempt}", "started") for attempt in (1, 2)]
-    hooked += [call("failing-hooked-2", event) for event in ("failed", "finished")]
-    hooked += [call("failing-hooked-2", "failed", taken=False)]
-    return Run(
-        seed=1,
-        began_at=T0,
-        load_ended_at=T0 + 22,
-        faults_ended_at=LOST_AT,
-        settled_at=LOST_AT + 1,
-        settings=SETTINGS,
-        sent=[sent("fast"), sent("failing-hooked"), sent("slow"), sent("cron", stopped_at=T0 + 30)],
-        executions=executions,
-        states=[SeenState(T0, e.id, state, "API") for e in executions for state in ("running", "running", e.status)],
-        container_events=[
-            ContainerEvent(T0, action, e.container_id or "", e.id, "one")
-            for e in executions
-            for action in ("create", "start")
-        ],
-        calls=hooked,
-        faults=[FaultDone("worker: stays away", "one", LOST_AT - 16, LOST_AT)],
-        absences=[Absence("one", LOST_AT - 16, LOST_AT)],
-    )
-
-
-def with_execution(run: Run, execution_id: str, **changes: Any) -> Run:
-    """The run, one of its executions seen otherwise."""
-    changed = [replace(e, **changes) if e.id == execution_id else e for e in run.executions]
-    assert changed != run.executions
-    states = [seen for seen in run.states if seen.execution_id != execution_id]
-    return replace(run, executions=changed, states=states)
-
-
-def without(run: Run, execution_id: str) -> Run:
-    """The run, and an execution of which nothing is known."""
-    return replace(
-        run,
-        executions=[e for e in run.executions if e.id != execution_id],
-        states=[seen for seen in run.states if seen.execution_id != execution_id],
-        container_events=[event for event in run.container_events if event.execution_id != execution_id],
-    )
-
-
-def promises_broken(run: Run) -> set[str]:
-    """Which promises the checker finds broken."""
-    return {violation.promise for violation in violations(run)}
 
 
 def test_a_run_in_which_all_was_kept_has_no_violation() -> None:
@@ -136,6 +33,17 @@ def test_a_run_in_which_all_was_kept_has_no_violation() -> None:
 
 
 LINES = KINDS["fast"].numbered()
+
+
+def crowded(run: Run) -> Run:
+    """The run, and three of a group of which two may run at once."""
+    ids = ("grouped-1", "grouped-2", "grouped-3")
+    more = [execution("grouped", id=id_, tick_at=float(number)) for number, id_ in enumerate(ids)]
+    more = [replace(each, container_id=container_id(each.id)) for each in more]
+    starts = [*run.starts, *map(start, more)]
+    return replace(run, sent=[*run.sent, sent("grouped")], executions=[*run.executions, *more], starts=starts)
+
+
 BROKEN: dict[str, tuple[str, Callable[[Run], Run]]] = {
     "an accepted job without an execution": ("lost", lambda run: without(run, "fast-1")),
     "an execution that vanished": (
@@ -178,8 +86,26 @@ BROKEN: dict[str, tuple[str, Callable[[Run], Run]]] = {
     ),
     "an end without a start": (
         "witness",
-        lambda run: replace(run, container_events=[e for e in run.container_events if e.execution_id != "fast-1"]),
+        lambda run: replace(run, starts=[s for s in run.starts if s.job_id != "fast"]),
     ),
+    "a container that was started twice": (
+        "doubled",
+        lambda run: replace(run, starts=[*run.starts, start(execution("fast"), word="another")]),
+    ),
+    "a start of a container that no execution has": (
+        "doubled",
+        lambda run: replace(run, starts=[*run.starts, start(execution("fast"), container="0123456789ab")]),
+    ),
+    "a container that was never said to run": (
+        "times",
+        lambda run: with_execution(run, "fast-1", times={"pulling": T0, "done": LOST_AT}),
+    ),
+    "a start before the claim": ("times", lambda run: with_execution(run, "fast-1", started_at=T0)),
+    "a claim before the acceptance": (
+        "times",
+        lambda run: with_execution(run, "fast-1", times={"enqueued": T0 - 1, "running": T0 + 2, "done": LOST_AT}),
+    ),
+    "more than may run at once": ("limit", crowded),
     "an execution that is not over": ("stuck", lambda run: with_execution(run, "fast-1", status="running")),
     "a run that did not settle": ("stuck", lambda run: replace(run, settled_at=None)),
     "a success that should have failed": (
@@ -215,6 +141,10 @@ BROKEN: dict[str, tuple[str, Callable[[Run], Run]]] = {
         lambda run: with_execution(run, "fast-1", stdout=FIRST_LINE + LINES[:-3]),
     ),
     "an output without its first line": ("output", lambda run: with_execution(run, "fast-1", stdout=LINES)),
+    "an output of another start": (
+        "output",
+        lambda run: replace(run, starts=[replace(s, word="x" * len(s.word)) for s in run.starts]),
+    ),
     "an output that begins again": (
         "output",
         lambda run: with_execution(run, "fast-1", stdout=FIRST_LINE + FIRST_LINE + LINES),
@@ -243,6 +173,18 @@ BROKEN: dict[str, tuple[str, Callable[[Run], Run]]] = {
         "reopened",
         lambda run: replace(run, states=[*run.states, SeenState(T0, "fast-1", "failed", "change stream")]),
     ),
+    "an end that the events do not tell": (
+        "events",
+        lambda run: replace(run, states=[s for s in run.states if (s.execution_id, s.source) != ("fast-1", EVENTS)]),
+    ),
+    "an end that the events tell otherwise": (
+        "reopened",
+        lambda run: replace(run, states=[*run.states, SeenState(T0, "fast-1", "lost", EVENTS)]),
+    ),
+    "a start that was told, of what never ran": (
+        "delivery",
+        lambda run: with_execution(run, "failing-hooked-1", times={"pulling": T0 + 1, "failed": LOST_AT}),
+    ),
     "a delivery that nobody got": (
         "delivery",
         lambda run: replace(run, calls=[c for c in run.calls if c.event != "execution.finished"]),
@@ -260,6 +202,15 @@ BROKEN: dict[str, tuple[str, Callable[[Run], Run]]] = {
         lambda run: replace(run, calls=[*run.calls, call("failing-hooked-1", "failed")]),
     ),
     "a container that is left": ("left over", lambda run: replace(run, left_over=["container x"])),
+    "threads that stay": ("grown", lambda run: replace(run, used_at_last={"one: threads": 40, "one: open files": 30})),
+    "files that stay open": (
+        "grown",
+        lambda run: replace(run, used_at_last={"one: threads": 20, "one: open files": 90}),
+    ),
+    "a process of which nobody knows how it ended": (
+        "grown",
+        lambda run: replace(run, used_at_last={"one: open files": 30}),
+    ),
     "a process that ended by itself": ("process", lambda run: replace(run, oddities=["api-1 ended by itself"])),
     "an answer that no client should see": (
         "wrong answer",
@@ -279,50 +230,6 @@ def test_what_a_client_does_not_know_of_may_exist_or_not() -> None:
     unknown = [sent("hooked", answer=answer, execution_id=None) for answer in (Answer.BROKEN, Answer.REFUSED)]
     assert violations(replace(run, sent=[*run.sent, unknown[0]])) == []
     assert violations(replace(run, sent=[*run.sent, unknown[1]])) == []
-
-
-def test_a_container_that_was_removed_by_hand_may_be_lost_or_killed() -> None:
-    run = kept()
-    ended = {"exit_code": None, "retried_by": "fast-2", "stdout": FIRST_LINE, "stderr": b""}
-    removed = FaultDone("container removed by hand", "engine", T0, T0, container_id="container-fast-1")
-    for status, cause in (("lost", "container_vanished"), ("failed", "killed")):
-        broken = with_execution(run, "fast-1", status=status, cause=cause, **ended)
-        second = execution("fast", 2)
-        starts = [ContainerEvent(T0, "start", "c", second.id, "one")]
-        broken = replace(
-            broken, executions=[*broken.executions, second], container_events=[*broken.container_events, *starts]
-        )
-        assert promises_broken(broken) == {"ended wrong"}
-        assert violations(replace(broken, faults=[*broken.faults, removed])) == []
-
-
-def test_an_engine_that_was_killed_may_end_what_ran_on_it_and_nothing_else() -> None:
-    ended = {"status": "failed", "cause": "exit_code", "exit_code": 143, "stdout": FIRST_LINE + b"1\n", "stderr": b""}
-    run = with_execution(kept(), "failing-hooked-2", **ended)
-    killed = FaultDone("Engine: kill -9", "engine", LOST_AT - 3, LOST_AT - 1)
-    assert promises_broken(run) == {"ended wrong"}
-    assert violations(replace(run, faults=[*run.faults, killed])) == []
-    long_before = replace(killed, began_at=LOST_AT - 100, ended_at=LOST_AT - 90)
-    assert promises_broken(replace(run, faults=[*run.faults, long_before])) == {"ended wrong"}
-
-
-@pytest.mark.parametrize(
-    ("cause", "kind"),
-    [("image_not_found", "image removed by hand"), ("container_rejected", "disk of the Engine: full")],
-)
-def test_an_engine_without_an_image_or_room_fails_what_would_start_meanwhile_and_nothing_else(
-    cause: str, kind: str
-) -> None:
-    ended = {"status": "failed", "cause": cause, "exit_code": None, "stdout": b"", "stderr": b""}
-    run = with_execution(kept(), "fast-1", retried_by="fast-2", **ended)
-    run = replace(run, executions=[*run.executions, execution("fast", 2)])
-    run = replace(run, container_events=[*run.container_events, ContainerEvent(T0, "start", "c", "fast-2", "one")])
-    removed = FaultDone(kind, "engine", LOST_AT - 3, LOST_AT + 1)
-    assert promises_broken(run) == {"ended wrong"}
-    assert violations(replace(run, faults=[*run.faults, removed])) == []
-    for began_at, ended_at in ((LOST_AT + 1, LOST_AT + 5), (T0 - 5, T0)):
-        other = replace(removed, began_at=began_at, ended_at=ended_at)
-        assert promises_broken(replace(run, faults=[*run.faults, other])) == {"ended wrong"}
 
 
 def test_the_table_counts_what_was_found() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.chaos.faults import FAULTS, patterns
 from tests.chaos.plan import make_plan
 
-PATTERNS = patterns(own_engine=True)
+PATTERNS = patterns(own_engines=True)
 
 
 def test_the_same_seed_gives_the_same_plan_and_another_one_another() -> None:

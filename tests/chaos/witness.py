@@ -1,4 +1,4 @@
-"""Who sees for himself what happens: the Engine's events, MongoDB's changes, Redis' notifications, the receiver."""
+"""Who sees for himself what happens: the Engines' events, MongoDB's changes, Redis' notifications, the receiver."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any
 
 import docker.errors
@@ -35,15 +36,16 @@ class Witness:
         self._stopping = threading.Event()
         self.container_events: list[ContainerEvent] = []
         self.states: list[SeenState] = []
-        self._since = int(time.time())
+        self._since = dict.fromkeys(farm.engines.hosts, int(time.time()))
         self._told: set[tuple[str, str]] = set()
         self._resume_token: Any = None
-        self._events: Any = None  # a stream that closing breaks off
+        self._events: dict[str, Any] = {}  # of each Engine: a stream that closing breaks off
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Watch while the block runs."""
-        watches = (self._watch_engine, self._watch_store, self._watch_queue)
+        engines = [partial(self._watch_engine, name) for name in self._farm.engines.hosts]
+        watches = (*engines, self._watch_store, self._watch_queue)
         threads = [threading.Thread(target=self._again_and_again, args=(watch,), daemon=True) for watch in watches]
         for thread in threads:
             thread.start()
@@ -51,8 +53,8 @@ class Witness:
             yield
         finally:
             self._stopping.set()
-            if self._events is not None:
-                self._events.close()
+            for events in self._events.values():
+                events.close()
             for thread in threads:
                 thread.join(10)
 
@@ -66,18 +68,15 @@ class Witness:
                 pass  # so is the service; the change stream goes on from its token
             self._stopping.wait(PAUSE_SECONDS)
 
-    # ---- the Engine
+    # ---- the Engines
 
-    def _watch_engine(self) -> None:
-        engine = self._farm.engine()
+    def _watch_engine(self, name: str) -> None:
         filters = {"type": "container", **self._farm.labelled()}
-        self._events = engine.events(since=self._since, filters=filters, decode=True)
-        try:
-            for event in self._events:
+        with closing(self._farm.engines.client(name)) as engine:
+            self._events[name] = engine.events(since=self._since[name], filters=filters, decode=True)
+            for event in self._events[name]:
                 self._note_container(event)
-                self._since = int(event["time"]) - 1
-        finally:
-            engine.close()
+                self._since[name] = int(event["time"]) - 1
 
     def _note_container(self, event: dict[str, Any]) -> None:
         container_id, action = event["Actor"]["ID"], event["Action"]

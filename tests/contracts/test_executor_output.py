@@ -47,6 +47,11 @@ def test_replay_after_the_exit_is_what_was_written(executor: Executor) -> None:
     assert read(executor.replay(container)) == content
 
 
+def test_an_engine_that_saw_the_end_has_not_lost_it(executor: Executor) -> None:
+    _, container = run(executor, execution_of(PRINTS_TO_BOTH))
+    assert not executor.may_have_lost_the_end(container)
+
+
 def test_replay_follows_while_the_container_runs_and_is_whole_once_it_has_exited(executor: Executor) -> None:
     execution = execution_of(SAYS_BYE_ON_SIGTERM)
     container = started(executor, execution)

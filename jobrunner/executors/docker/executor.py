@@ -27,6 +27,7 @@ from jobrunner.executors.docker.containers import (
     from_inspection,
     from_listing,
 )
+from jobrunner.executors.docker.engine_absence import was_away_at_end
 from jobrunner.executors.docker.errors import create_error, is_engine_trouble, start_error
 from jobrunner.executors.docker.machine import machine_of
 from jobrunner.executors.docker.pull import pull
@@ -137,6 +138,11 @@ class DockerExecutor:
             if seconds >= SHORTEST_WAIT_SECONDS:
                 _wait_for_exit(api, container.id, seconds)
             return from_inspection(api.inspect_container(container.id))
+
+    def may_have_lost_the_end(self, container: Container) -> bool:
+        """Whether the Engine was away at its end; see jobrunner.executors.docker.engine_absence."""
+        with self._client.guard() as api:
+            return was_away_at_end(api, container)
 
     def signal(self, execution_id: str, name: str) -> None:
         """Send a signal to the container; nothing if it does not run, or is not there."""

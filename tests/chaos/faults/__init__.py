@@ -63,9 +63,9 @@ _ALL: tuple[Fault, ...] = (
 FAULTS = {fault.pattern.kind: fault for fault in _ALL}
 
 
-def patterns(*, own_engine: bool) -> list[Pattern]:
-    """Those of all faults that can be done; with `own_engine`, those too that spoil a machine's Engine or need root."""
-    return [fault.pattern for fault in FAULTS.values() if own_engine or not fault.takes_root]
+def patterns(*, own_engines: bool) -> list[Pattern]:
+    """Those of all faults that can be done; with `own_engines`, those too that spoil an Engine or need root."""
+    return [fault.pattern for fault in FAULTS.values() if own_engines or not fault.takes_root]
 
 
 def needs_of(kinds: Iterable[str]) -> frozenset[Need]:

@@ -1,8 +1,9 @@
-"""What is done to the Engine, to its images and to its containers."""
+"""What is done to the Engines, to their images and to their containers."""
 
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Sequence
 from contextlib import closing
 
@@ -11,18 +12,19 @@ import docker.errors
 from tests.chaos.farm import Need
 from tests.chaos.faults.scene import Fault, Scene
 from tests.chaos.plan import Pattern, Planned
+from tests.chaos.records import Absence
 
 
 class RemoveContainer(Fault):
     """Somebody removes a running container of the farm by hand."""
 
     def targets(self, scene: Scene, drawn: random.Random) -> Sequence[str]:
-        """The Engine, whichever container it is."""
-        return ["engine"]
+        """One of the Engines, whichever container it is."""
+        return [drawn.choice(list(scene.farm.engines.hosts))]
 
     def act(self, scene: Scene, targets: Sequence[str], planned: Planned) -> str:
         """docker rm -f."""
-        engine = scene.farm.engine()
+        engine = scene.farm.engines.client(targets[0])
         try:
             found = engine.containers(filters={**scene.farm.labelled(), "status": ["running"]})
             if not found:
@@ -37,7 +39,7 @@ class RemoveContainer(Fault):
 
 
 class EngineFault(Fault):
-    """The Engine of the run's own ends, and is started again."""
+    """One of the run's own Engines ends, and is started again."""
 
     takes_root = True
 
@@ -46,38 +48,37 @@ class EngineFault(Fault):
         self._signum = signum
 
     def targets(self, scene: Scene, drawn: random.Random) -> Sequence[str]:
-        """The Engine."""
-        return ["engine"]
+        """One of those that are not spared."""
+        return [drawn.choice(list(scene.farm.engines.own))]
 
     def act(self, scene: Scene, targets: Sequence[str], planned: Planned) -> str:
         """Signal, wait, start."""
-        engine = scene.farm.own_engine
-        if engine is None:
-            return "the machine's Engine is spared"
+        (name,), since = targets, time.time()
+        engine = scene.farm.engines.own[name]
         engine.end(self._signum)
         scene.pause(planned.seconds)
         engine.start()
+        scene.farm.absences.append(Absence(name, since, time.time()))
         return ""
 
 
 class EngineDiskFull(Fault):
-    """There is no room for anything new on the disk of the run's own Engine."""
+    """There is no room for anything new on the disk of one of the run's own Engines."""
 
     needs = frozenset({Need.DISKS})
     takes_root = True
 
     def targets(self, scene: Scene, drawn: random.Random) -> Sequence[str]:
-        """The Engine."""
-        return ["engine"]
+        """One of those that are not spared."""
+        return [drawn.choice(list(scene.farm.engines.own))]
 
     def act(self, scene: Scene, targets: Sequence[str], planned: Planned) -> str:
         """Take the room away, and give it back."""
-        engine = scene.farm.own_engine
-        if engine is None or engine.disk is None:
-            return "the machine's Engine is spared"
-        engine.disk.fill()
+        disk = scene.farm.engines.own[targets[0]].disk
+        assert disk is not None
+        disk.fill()
         scene.pause(planned.seconds)
-        engine.disk.make_room()
+        disk.make_room()
         return ""
 
 
@@ -85,13 +86,13 @@ class RemoveImage(Fault):
     """Somebody removes the image of the jobs by hand, and has it again later. (What runs of it goes on.)"""
 
     def targets(self, scene: Scene, drawn: random.Random) -> Sequence[str]:
-        """The Engine."""
-        return ["engine"]
+        """One of the Engines."""
+        return [drawn.choice(list(scene.farm.engines.hosts))]
 
     def act(self, scene: Scene, targets: Sequence[str], planned: Planned) -> str:
         """docker rmi -f; docker tag. (The image that the tests of this machine use stays: it has another name.)"""
-        with closing(scene.farm.engine()) as engine:
+        with closing(scene.farm.engines.client(targets[0])) as engine:
             engine.remove_image(scene.farm.image, force=True)
-        scene.pause(planned.seconds)
-        scene.farm.tag_image()
+            scene.pause(planned.seconds)
+            scene.farm.tag_image(engine)
         return ""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobrunner.domain.events import OutputCut
+from jobrunner.domain.events import OutputCut, OutputEndLost
 from jobrunner.domain.ports import Fragment, Stream
 from jobrunner.engine import capture as capture_module
 from jobrunner.engine.capture import Capture, GaveUp
@@ -241,6 +241,22 @@ def test_what_is_above_the_cap_is_not_stored_and_both_streams_say_so() -> None:
     assert store.bytes_of(Stream.STDERR) == b"67" + marker
     assert store.stored[-1].cut
     assert events == [OutputCut(EXECUTION, 10)]
+
+
+def test_a_lost_end_is_marked_once_also_after_a_restart_and_never_after_the_cap() -> None:
+    store, events = ListOutput(), []
+    for _ in range(2):
+        made = capture(store, cap_bytes=10, events=events)
+        made.mark_lost_end()
+        made.flush()
+    marker = b"\n[jobrunner: the Docker Engine was away at the end of this; what was written last may be missing]\n"
+    assert store.bytes_of(Stream.STDERR) == marker
+    assert events == [OutputEndLost(EXECUTION)]
+    cut = ListOutput()
+    made = copied(cut, [out(b"12345678901")], cap=10)
+    made.mark_lost_end()
+    made.flush()
+    assert marker not in cut.bytes_of(Stream.STDOUT)
 
 
 def test_output_of_just_the_cap_is_whole() -> None:

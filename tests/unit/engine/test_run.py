@@ -206,6 +206,26 @@ def test_the_connection_that_breaks_is_made_again_and_nothing_is_stored_twice(wo
     assert world.output(execution) == b"up\n0\n1\n2\n3\n4\n"
 
 
+def test_output_whose_end_may_be_lost_with_the_engine_says_so_once(world: World) -> None:
+    execution = world.submit("run-on")
+    run = world.run_in_background(world.node(), execution.id)
+    wait_until(lambda: world.engine.starts[execution.id], 5, "it runs")
+    world.engine.lost_ends.add(execution.id)
+    world.engine.cut_connections(execution.id)
+    world.engine.exit(execution.id, 0)
+    assert run.result(5) is RunEnd.CLOSED
+    marker = b"\n[jobrunner: the Docker Engine was away at the end of this; what was written last may be missing]\n"
+    assert world.output(execution) == b"up\n" + marker
+    assert world.get(execution).state is State.DONE
+
+
+def test_of_output_that_was_read_live_to_its_end_nothing_is_lost(world: World) -> None:
+    execution = world.submit()
+    world.engine.lost_ends.add(execution.id)
+    run_execution(world.node(), execution.id)
+    assert world.output(execution) == b"one\nthree\n"
+
+
 def test_a_run_leaves_nothing_behind_in_its_node(world: World) -> None:
     node = world.node()
     run_execution(node, world.submit().id)
