@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import signal
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from queue import SimpleQueue
 
 import structlog

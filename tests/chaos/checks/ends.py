@@ -9,6 +9,8 @@ from tests.chaos.checks.terms import OVER, Violation, kinds_of, named, rank_of
 from tests.chaos.jobs import Kind
 from tests.chaos.records import DISK_OF_ENGINE, IMAGE, Run, SeenExecution
 
+CLOSE_SECONDS = 10.0  # how long it may take on a busy machine from the end of a container to that of its execution
+
 
 def ends_as_it_should(run: Run) -> Iterator[Violation]:
     """By its own exit code; else there is a fault that explains the end."""
