@@ -26,6 +26,7 @@ JobrunnerError
 │   ├── CommandNotExecutable
 │   ├── InputMissing            a file that was to be in it is not there any more
 │   ├── ContainerRejected       the Engine refused to create or start it
+│   ├── EngineDiskFull          ... since there is no room for it; any other one would fare the same
 │   └── ContainerVanished       it was there, and is not any more
 ├── ContentGone             bytes of a stored file are not there (any more)
 ├── PathMissing             a container has nothing at a path
@@ -135,10 +136,17 @@ class InProgress(Conflict):
 
 
 class ServiceUnavailable(JobrunnerError):
-    """A service that jobrunner needs does not answer at present."""
+    """A service that jobrunner needs does not answer at present.
+
+    `is_refusal`: it answers, and will not have us as we are configured. That does not pass by itself.
+    """
 
     worth_a_retry = True
     service = "service"
+
+    def __init__(self, message: str, *, is_refusal: bool = False) -> None:
+        super().__init__(message)
+        self.is_refusal = is_refusal
 
 
 class StoreUnavailable(ServiceUnavailable):
@@ -207,6 +215,12 @@ class InputMissing(ContainerError):
 
 class ContainerRejected(ContainerError):
     """The Engine refused to create or to start the container."""
+
+
+class EngineDiskFull(ContainerError):
+    """The disk of the node's Engine has no room for the image, or for the container."""
+
+    worth_a_retry = True
 
 
 class ContainerVanished(ContainerError):

@@ -116,6 +116,7 @@ class Settings(BaseModel):
     api_host: str = "127.0.0.1"
     api_port: int = Field(10000, ge=1, le=65535)
     api_threads: int = Field(128, ge=1, le=4096)
+    api_service_timeout_seconds: Seconds = 1.25
     api_allow_unauthenticated: bool = False
     api_max_body_bytes: int = Field(1024 * 1024, ge=1024)
     api_trusted_proxies: tuple[IPvAnyNetwork, ...] | None = None

@@ -9,6 +9,8 @@ from jobrunner.api.auth import Guard
 from jobrunner.api.context import AUDIT_TRAIL, FARM, GATEKEEPER
 from jobrunner.api.live.handover import LIVE_SERVER
 from jobrunner.api.live.server import LiveServer
+from jobrunner.api.metrics import routes as metrics
+from jobrunner.api.metrics.process import PROCESS_METRICS, ProcessMetrics
 from jobrunner.api.read_deadline import request_has_arrived
 from jobrunner.api.request_body import drain_body, read_body
 from jobrunner.engine.audit import AuditTrail
@@ -25,6 +27,7 @@ def create_app(farm: Farm) -> Flask:
     app.extensions[AUDIT_TRAIL] = AuditTrail(farm)
     app.extensions[LIVE_SERVER] = LiveServer(farm)
     app.extensions[native.events.HUB] = native.events.make_hub(farm)
+    app.extensions[PROCESS_METRICS] = ProcessMetrics(app)  # the first to see a request, and the last to see its answer
     # A route answers with and without a slash at its end; a redirect would turn a client's POST into a GET. Rules are
     # written without it: of those, werkzeug also knows for both forms which methods are allowed.
     app.url_map.strict_slashes = False
@@ -42,6 +45,7 @@ def create_app(farm: Farm) -> Flask:
     errors.register(app)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(native.blueprint)
+    app.register_blueprint(metrics.blueprint)
     app.register_blueprint(openapi.blueprint)
     return app
 

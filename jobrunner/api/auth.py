@@ -11,17 +11,20 @@ import ipaddress
 from typing import NoReturn
 
 import structlog
-from flask import Flask, g, request
+from flask import Flask, current_app, g, request
 
 from jobrunner.api.caller import address_of_request
 from jobrunner.api.context import act_for, current_farm
 from jobrunner.api.cross_site import check_cross_site
+from jobrunner.api.metrics.process import PROCESS_METRICS
 from jobrunner.api.rights import Right, right_of
 from jobrunner.domain.api_keys import ANYBODY, TOKEN, Caller
 from jobrunner.engine.admission import check_task
 from jobrunner.engine.keys import Gatekeeper
-from jobrunner.errors import Forbidden, TooManyRequests, Unauthenticated
+from jobrunner.errors import Forbidden, StoreUnavailable, TooManyRequests, Unauthenticated
 from jobrunner.settings import Settings
+
+OUTAGE_SECONDS = 0.5  # what is to be answered during an outage of MongoDB waits so long for it
 
 log = structlog.get_logger(__name__)
 
@@ -40,27 +43,43 @@ class Guard:
         if right.role is None or self._is_preflight():
             return
         self._count("address", self._settings.api_rate_per_address, g.address)
-        is_open = not self.gatekeeper.asks_for_keys() and may_be_open(self._settings)
+        if right.in_outages:
+            self._check_caller_in_outages(right)
+        else:
+            self._check_caller(right)
+
+    def _check_caller_in_outages(self, right: Right) -> None:
+        """The same where the answer is to come soon, also if MongoDB is away: then what it has said last will do."""
+        try:
+            with current_farm().store.health.within(OUTAGE_SECONDS):
+                self._check_caller(right)
+        except StoreUnavailable:
+            g.store_is_away = True
+            self._check_caller(right, from_memory=True)
+
+    def _check_caller(self, right: Right, *, from_memory: bool = False) -> None:
+        asks_for_keys = self.gatekeeper.asks_for_keys(from_memory=from_memory)
+        is_open = not asks_for_keys and may_be_open(self._settings)
         check_cross_site(self._settings, is_open=is_open)
         if is_open:
             g.caller = ANYBODY
         else:
-            self._let_in(right)
+            self._let_in(right, from_memory=from_memory)
 
-    def _let_in(self, right: Right) -> None:
-        g.caller = caller = self._authenticate()
+    def _let_in(self, right: Right, *, from_memory: bool) -> None:
+        g.caller = caller = self._authenticate(from_memory=from_memory)
         act_for(caller)
         structlog.contextvars.bind_contextvars(api_key_id=caller.key_id)
         self._count("key", self._settings.api_rate_per_key, caller.key_id or "")
         if request.url_rule is not None and request.method != "OPTIONS":  # else the answer is 404, or 405
             _authorize(caller, right)
 
-    def _authenticate(self) -> Caller:
+    def _authenticate(self, *, from_memory: bool) -> Caller:
         presented = presented_key()
         if presented is None:
             raise Unauthenticated("is required: as HTTP Basic, as Bearer token, or in the header api-key")
         try:
-            return self.gatekeeper.caller(presented)
+            return self.gatekeeper.caller(presented, from_memory=from_memory)
         except Unauthenticated as error:
             log.warning("key_refused", address=g.address, path=request.path, reason=error.fault.reason)
             raise
@@ -71,6 +90,7 @@ class Guard:
             return
         wait_seconds = limiter.wait_seconds(rate, f"{field}:{who}")
         if wait_seconds > 0:
+            current_app.extensions[PROCESS_METRICS].count_limited(field)
             raise TooManyRequests(field, f"has sent more than {rate}: wait", wait_seconds)
 
     def _is_preflight(self) -> bool:

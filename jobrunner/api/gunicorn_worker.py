@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import threading
 from http import HTTPStatus
 from typing import Any
 
@@ -15,6 +17,8 @@ from jobrunner.api.context import FARM
 from jobrunner.api.errors import error_body
 from jobrunner.api.read_deadline import deadlines
 from jobrunner.errors import Fault
+
+NOTIFY_SECONDS = 1.0
 
 
 class ApiWorker(ThreadWorker):
@@ -41,6 +45,22 @@ class ApiWorker(ThreadWorker):
         """Start what needs threads: here, after the fork."""
         deadlines.watch(self.app.read_seconds)
         super().init_process()
+
+    def load_wsgi(self) -> None:
+        """Make the application, which waits for the services that it needs, however long that takes."""
+        is_made = threading.Event()
+        threading.Thread(target=self._show_life, args=(is_made,), name="show life", daemon=True).start()
+        try:
+            super().load_wsgi()
+        finally:
+            is_made.set()
+
+    def _show_life(self, is_made: threading.Event) -> None:
+        """Keep gunicorn's master from killing us as one that hangs; end where it is gone, as `run` does later."""
+        while not is_made.wait(NOTIFY_SECONDS):
+            self.notify()
+            if os.getppid() != self.ppid:
+                os._exit(0)
 
     def handle(self, conn: Any) -> Any:
         """Read a request and answer it, in a thread; the reading has its time."""

@@ -14,11 +14,14 @@ from jobrunner.domain.api_keys import Role
 class Right:
     """The role that a route asks for (None: it asks for no key); `action`: what it changes, where it changes something.
 
+    `in_outages`: it tells of an outage of MongoDB. So during one it lets in whoever was let in before.
+
     What is about the whole farm, and not about tasks, is for admins: their keys alone are never held to some tasks.
     """
 
     role: Role | None
     action: str = ""
+    in_outages: bool = False
 
 
 READ = Right(Role.READ)
@@ -28,6 +31,7 @@ RIGHTS: dict[str, Right] = {
     "health.healthcheck": Right(None),
     "openapi.show_openapi": READ,
     "openapi.show_page": READ,
+    "metrics.show_metrics": Right(Role.READ, in_outages=True),
     # reading
     "native.list_tasks": READ,
     "native.search_tasks": READ,

@@ -13,7 +13,9 @@ from jobrunner.api.app import close_app
 from jobrunner.api.auth import may_be_open
 from jobrunner.cli.service import wire, with_settings
 from jobrunner.errors import SettingsError
+from jobrunner.patience import ended_by_signals, once_answered
 from jobrunner.settings import Settings
+from jobrunner.wiring import Wiring
 from jobrunner.wsgi import make_app
 
 GRACEFUL_SECONDS = 3
@@ -29,30 +31,35 @@ def api(settings: Settings, host: str | None, port: int | None) -> None:
     """Run the REST API."""
     given = {name: value for name, value in (("api_host", host), ("api_port", port)) if value is not None}
     settings = settings.model_copy(update=given)
-    check_exposure(settings)
+    with ended_by_signals():
+        check_farm(settings)
     Server(settings).run()
 
 
-def check_exposure(settings: Settings) -> None:
-    """Raise SettingsError where the API would be open to other machines, and nobody has said that it may be.
+def check_farm(settings: Settings) -> None:
+    """Return once the services answer. Until then nobody is listened to: who asks is refused, and need not wait.
 
-    With an API key it is not open. (Should the keys vanish from the database later, then all requests are refused.)
+    Raises SettingsError where they cannot be used, or where the API would be open to other machines, and nobody has
+    said that it may be. With an API key it is not open. (Should the keys vanish from the database later, then all
+    requests are refused.)
     """
-    if not may_be_open(settings) and not _has_keys(settings):
-        raise SettingsError(
-            f"api_host: {settings.api_host!r} can be reached from other machines, and the farm has no API key. "
-            "Make one first (`jobrunner keys create --name admin --role admin --in-database`), listen on 127.0.0.1, "
-            "or set api_allow_unauthenticated = true if the network is yours alone."
-        )
-
-
-def _has_keys(settings: Settings) -> bool:
-    """Whether the farm has an API key; waits for its services. gunicorn forks later: no connection is left open."""
     wiring = wire(settings)
     try:
-        return wiring.farm.store.api_keys.any()
+        if not may_be_open(settings) and not once_answered(wiring.farm.store.api_keys.any):
+            raise SettingsError(
+                f"api_host: {settings.api_host!r} can be reached from other machines, and the farm has no API key. "
+                "Make one first (`jobrunner keys create --name admin --role admin --in-database`), listen on "
+                "127.0.0.1, or set api_allow_unauthenticated = true if the network is yours alone."
+            )
     finally:
-        wiring.close()
+        wiring.close()  # gunicorn forks later: no connection is left open
+
+
+def wire_for_api(settings: Settings) -> Wiring:
+    """A process whose callers wait: a service that does not answer soon is one that does not answer."""
+    patience_seconds = settings.api_service_timeout_seconds
+    redis_seconds = min(settings.redis_timeout_seconds, patience_seconds)
+    return wire(settings.model_copy(update={"redis_timeout_seconds": redis_seconds}), patience_seconds)
 
 
 class Server(BaseApplication):
@@ -91,7 +98,8 @@ class Server(BaseApplication):
 
     def load(self) -> Flask:
         """The app, in the worker process. When that is told to end, those who follow an output are let go."""
-        farm = wire(self._settings).farm
+        with ended_by_signals():
+            farm = wire_for_api(self._settings).farm
         end = signal.getsignal(signal.SIGTERM)
 
         def let_go_and_end(signum: int, frame: Any) -> None:

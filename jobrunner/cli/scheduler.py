@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from jobrunner.cli.service import wire, with_settings
+from jobrunner.patience import ended_by_signals
 from jobrunner.settings import Settings
 from jobrunner.worker.scheduling import SchedulerService
 
@@ -13,4 +14,6 @@ from jobrunner.worker.scheduling import SchedulerService
 @with_settings
 def scheduler(settings: Settings) -> None:
     """Run the scheduler and the janitors. Several can run, on several machines; one leads."""
-    SchedulerService(wire(settings)).run()
+    with ended_by_signals():
+        wiring = wire(settings)
+    SchedulerService(wiring).run()

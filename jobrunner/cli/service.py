@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
-import structlog
 
-from jobrunner.errors import ServiceUnavailable
+from jobrunner.patience import once_answered
 from jobrunner.settings import Settings, load_settings
 from jobrunner.telemetry.logs import configure_logs
 from jobrunner.wiring import Wiring
-
-RETRY_SECONDS = 2.0
-
-log = structlog.get_logger(__name__)
 
 
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,13 +30,8 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     return configured
 
 
-def wire(settings: Settings) -> Wiring:
-    """Put the process together, waiting for MongoDB and Redis where they do not answer yet. SIGTERM ends the wait."""
-    while True:
-        try:
-            wiring = Wiring(settings)
-            wiring.farm.queue.check()
-            return wiring
-        except ServiceUnavailable as error:
-            log.warning("waiting_for_service", service=error.service, error=str(error))
-            time.sleep(RETRY_SECONDS)
+def wire(settings: Settings, operation_seconds: float | None = None) -> Wiring:
+    """Put the process together, once MongoDB and Redis answer. Raises SettingsError."""
+    wiring = once_answered(lambda: Wiring(settings, operation_seconds))
+    once_answered(wiring.farm.queue.check)
+    return wiring

@@ -16,6 +16,7 @@ from jobrunner.errors import (
     ContainerError,
     ContainerRejected,
     ContainerVanished,
+    EngineDiskFull,
     ImageNotFound,
     ImagePullFailed,
     ImageRefused,
@@ -121,6 +122,7 @@ _CAUSES: dict[type[ContainerError], Cause] = {
     CommandNotFound: Cause.COMMAND_NOT_FOUND,
     CommandNotExecutable: Cause.COMMAND_NOT_EXECUTABLE,
     ContainerRejected: Cause.CONTAINER_REJECTED,
+    EngineDiskFull: Cause.CONTAINER_REJECTED,
     InputMissing: Cause.INPUT_MISSING,
     ContainerVanished: Cause.CONTAINER_VANISHED,
 }

@@ -21,6 +21,7 @@ from jobrunner.domain.farm_events import FarmEvent
 from jobrunner.domain.file_ports import ArtifactStore, ContentStore, FileStore, FileToPut, PathEntry
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.listing import ExecutionFilter, JobFilter, Position, Slice
+from jobrunner.domain.measure_ports import MeasureStore
 from jobrunner.domain.node_states import NodeState
 from jobrunner.domain.outcomes import ContainerExit
 from jobrunner.domain.placement import PLAIN, Demand, Priority, Waiting
@@ -252,10 +253,14 @@ class ExecutionStore(Protocol):
     def held_by(self, node: str, limit: int) -> list[Execution]:
         """The executions that are pulling or running on a node."""
 
-    def waiting(self, state: State, before: datetime, after_id: str | None, limit: int) -> list[str]:
-        """The ids of those that wait in this state, due or enqueued before an instant, in order, after `after_id`.
+    def enqueued(self, before: datetime, after: Position | None, limit: int) -> list[Position]:
+        """Those that are enqueued, and were so before an instant: by creation, the oldest first, from a place on."""
 
-        Those that are held, because their job is paused, are not among them.
+    def overdue(self, before: datetime, after_id: str | None, limit: int) -> list[str]:
+        """The ids of those that wait for their time, and were due before an instant, in order, after `after_id`.
+
+        Those after `after_id`; none, where that has been deleted since. Those that are held, because their job is
+        paused, are not among them.
         """
 
     def on_silent_nodes(self, silent: Iterable[str], limit: int) -> list[Execution]:
@@ -539,13 +544,17 @@ class Store:
     files: FileStore
     artifacts: ArtifactStore
     contents: ContentStore
+    measures: MeasureStore
 
 
 class Health(Protocol):
-    """Whether a service answers."""
+    """Whether the store answers, and how long it is waited for."""
 
     def check(self) -> None:
-        """Return if it does; raise its ServiceUnavailable, within its timeout, if not."""
+        """Return if it does; raise StoreUnavailable, within its timeout, if not."""
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """What this thread asks of the store in this block is answered, or raises, before so long has passed in all."""
 
 
 # ----------------------------------------------------------------------------------------------------- queue
@@ -589,6 +598,9 @@ class ExecutionQueue(Protocol):
     def lengths(self) -> Mapping[tuple[str, Priority], int]:
         """How many messages wait for any node, by the pool and the priority of their executions."""
 
+    def oldest(self) -> Mapping[tuple[str, Priority], datetime]:
+        """Since when the first of these waits, where there is one."""
+
     def check(self) -> None:
         """Return if Redis answers; raise QueueUnavailable, within its timeout, if not."""
 
@@ -617,6 +629,9 @@ class Triggers(Protocol):
 
     def without_alarm(self, execution_ids: Sequence[str]) -> list[str]:
         """Those of these executions that have no alarm."""
+
+    def lead_age_seconds(self) -> float | None:
+        """How long ago the scheduler that leads has last said so; None: none leads."""
 
 
 # ------------------------------------------------------------------------------------------------- notifiers

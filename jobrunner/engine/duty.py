@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 
 from jobrunner.domain.events import Announce, Trouble
 from jobrunner.errors import JobrunnerError
@@ -39,3 +40,11 @@ class Duty(threading.Thread):
             self._announce(Trouble(where=self.name, error=str(error)))
         except Exception as error:  # noqa: BLE001 - a fault in one duty must not end it for good
             self._announce(Trouble(where=self.name, error=f"{type(error).__name__}: {error}"))
+
+
+def wait_for_end(duties: Sequence[Duty], seconds: float) -> bool:
+    """Wait until all of them have ended, for so long at most in all; whether that came. They were told to stop."""
+    deadline = time.monotonic() + seconds
+    for duty in duties:
+        duty.join(max(0.0, deadline - time.monotonic()))
+    return not any(duty.is_alive() for duty in duties)

@@ -72,6 +72,11 @@ class EventHub:
         self._stream: EventStream | None = None
         self._position = ""  # up to which all has been passed on
 
+    @property
+    def listeners(self) -> int:
+        """How many listen."""
+        return len(self._subscriptions)
+
     def subscribe(self) -> Subscription:
         """Begin to listen. Raises Busy, StoreUnavailable."""
         with self._lock:

@@ -17,6 +17,7 @@ from jobrunner.errors import Fault, InvalidRequest, NotFound, StoreUnavailable, 
 
 KEYS_PER_PAGE = 100
 CACHE_SECONDS = 2.0  # so long a revoked key may still be taken by another API process
+MEMORY_SECONDS = 3600.0  # so long a key is remembered for what may be read while the store is away
 MOST_CACHED = 1024
 USE_NOTED_EVERY = timedelta(minutes=1)
 _KEY_ID = re.compile(r"[0-9a-f]{12}")
@@ -68,18 +69,25 @@ class Gatekeeper:
     def __init__(self, farm: Farm) -> None:
         self._farm = farm
         self._known: MutableMapping[tuple[str, str], ApiKey] = TTLCache(MOST_CACHED, CACHE_SECONDS)
+        self._of_old: MutableMapping[tuple[str, str], ApiKey] = TTLCache(MOST_CACHED, MEMORY_SECONDS)
         self._no_key: MutableMapping[str, bool] = TTLCache(1, CACHE_SECONDS)
-        self._has_keys = False
+        self._has_keys = self._had_no_key = False
         self._lock = threading.Lock()
 
-    def asks_for_keys(self) -> bool:
-        """Whether there is a key: from the first one on, for ever. Raises StoreUnavailable."""
+    def asks_for_keys(self, *, from_memory: bool = False) -> bool:
+        """Whether there is a key: from the first one on, for ever. Raises StoreUnavailable.
+
+        `from_memory`: as the store has said last; StoreUnavailable where it has said nothing yet.
+        """
         if self._has_keys:
             return True
         with self._lock:
             if "none" in self._no_key:
                 return False
+        if from_memory and self._had_no_key:
+            return False
         self._has_keys = self._farm.store.api_keys.any()
+        self._had_no_key = not self._has_keys
         if not self._has_keys:
             with self._lock:
                 self._no_key["none"] = True
@@ -91,13 +99,15 @@ class Gatekeeper:
             self._known.clear()
             self._no_key.clear()
 
-    def caller(self, presented: str) -> Caller:
+    def caller(self, presented: str, *, from_memory: bool = False) -> Caller:
         """Who presents this. Raises Unauthenticated, StoreUnavailable.
 
-        Why a key is not good (any more) is said only to who has its secret.
+        Why a key is not good (any more) is said only to who has its secret. `from_memory`: a key that was looked up in
+        the last MEMORY_SECONDS is known, and no other.
         """
         token = parse_token(presented)
-        found = self._find(token) if token is not None else None
+        find = self._remember if from_memory else self._find
+        found = find(token) if token is not None else None
         if found is None:
             raise Unauthenticated("is not one of this farm")
         state = found.state(self._farm.clock.now())
@@ -115,9 +125,13 @@ class Gatekeeper:
         if not token.is_of(stored) or stored is None:
             return None
         with self._lock:
-            self._known[place] = stored
+            self._known[place] = self._of_old[place] = stored
         self._note_use(stored)
         return stored
+
+    def _remember(self, token: Token) -> ApiKey | None:
+        with self._lock:
+            return self._of_old.get((token.id, token.secret_hash))
 
     def _note_use(self, key: ApiKey) -> None:
         now = self._farm.clock.now()

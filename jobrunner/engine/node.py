@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from jobrunner.domain.executions import Drain, Execution
 from jobrunner.domain.ports import Container, Executor, OutputReader
@@ -13,6 +13,8 @@ from jobrunner.domain.usage import ResourceUsage
 from jobrunner.engine.capture import Capture
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.reservations import Reservations
+
+PAUSE = timedelta(seconds=10)
 
 
 @dataclass
@@ -68,6 +70,7 @@ class ThisNode:
         self.name = farm.settings.node
         self.detached = threading.Event()
         self.drain: Drain | None = None
+        self._paused_until: datetime | None = None
         self.reservations = Reservations(Resources(slots=farm.settings.slots))
         self._lock = threading.Lock()
         self._runs: dict[str, Run] = {}
@@ -96,6 +99,16 @@ class ThisNode:
         for run in self.runs():
             if run.reader is not None:
                 run.reader.interrupt()
+
+    def pause(self) -> None:
+        """Take nothing new for a while: it would fail, and so would all that waits, one after the other."""
+        self._paused_until = self.farm.clock.now() + PAUSE
+
+    @property
+    def takes_work(self) -> bool:
+        """Whether anything new may run here, as far as the node knows."""
+        paused_until = self._paused_until
+        return self.drain is None and (paused_until is None or self.farm.clock.now() >= paused_until)
 
     @property
     def must_be_empty(self) -> bool:

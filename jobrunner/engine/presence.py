@@ -99,7 +99,12 @@ class Presence:
         )
 
     def sign_off(self) -> None:
-        """Tell that the worker has ended on purpose. Its containers go on; the silence is counted from now."""
+        """Tell that the worker has ended on purpose. Its containers go on; the silence is counted from now.
+
+        Nothing where it was never heard.
+        """
+        if not self._known.engine_version:
+            return
         now = self._node.farm.clock.now()
         with self._telling:
             self._has_signed_off = True

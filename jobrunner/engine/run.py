@@ -20,7 +20,7 @@ from jobrunner.engine.node import Run, ThisNode
 from jobrunner.engine.place_files import place_files
 from jobrunner.engine.run_end import RunEnd
 from jobrunner.engine.watch import watch
-from jobrunner.errors import ContainerError, ServiceUnavailable, Superseded
+from jobrunner.errors import ContainerError, EngineDiskFull, ServiceUnavailable, Superseded
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
 
@@ -63,6 +63,10 @@ def _patiently(node: ThisNode, run: Run, step: Step) -> Outcome | RunEnd | None:
     while True:
         try:
             return step(node, run)
+        except EngineDiskFull as error:
+            node.pause()
+            node.farm.announce(Trouble(run.execution_id, step.__name__, str(error)))
+            return judge_error(error)
         except ContainerError as error:
             return judge_error(error)
         except ServiceUnavailable as error:

@@ -15,11 +15,16 @@ from jobrunner.errors import QueueUnavailable
 
 def send(farm: Farm, execution: Execution) -> None:
     """Put a message for an enqueued execution where those of its demand wait."""
-    waiting = _waiting(farm, execution)
     try:
-        farm.queue.push(waiting.execution_id, waiting.demand, waiting_since=waiting.since)
+        send_now(farm, execution)
     except QueueUnavailable as error:
         farm.announce(Trouble(execution.id, "send", str(error)))
+
+
+def send_now(farm: Farm, execution: Execution) -> None:
+    """The same for who can come again. Raises QueueUnavailable."""
+    waiting = _waiting(farm, execution)
+    farm.queue.push(waiting.execution_id, waiting.demand, waiting_since=waiting.since)
 
 
 def send_all(farm: Farm, executions: Sequence[Execution]) -> None:

@@ -64,9 +64,10 @@ def _submit(farm: Farm, job: Job, token: str | None) -> Accepted:
     farm.queue.check()
     if job.spec.array is not None:
         return _submit_array(farm, job)
-    farm.store.jobs.add(job)
-    farm.store.tasks.touch(job.task_id, job.created_at, new_jobs=1)
-    return Accepted(job, _start(farm, job, token))
+    with farm.store.health.within(farm.settings.api_service_timeout_seconds):
+        farm.store.jobs.add(job)
+        farm.store.tasks.touch(job.task_id, job.created_at, new_jobs=1)
+        return Accepted(job, _start(farm, job, token))
 
 
 def _submit_array(farm: Farm, job: Job) -> Accepted:

@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -69,5 +69,8 @@ def translating_errors() -> Iterator[None]:
     """Raise QueueUnavailable for any trouble with Redis."""
     try:
         yield
+    except (AuthenticationError, NoPermissionError) as error:
+        refusal = "Redis refuses the user or the password in redis_url, or the user may not do all that is needed"
+        raise QueueUnavailable(f"{refusal} ({error})", is_refusal=True) from error
     except RedisError as error:
         raise QueueUnavailable(f"Redis does not answer ({type(error).__name__}: {error})") from error

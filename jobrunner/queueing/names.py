@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from jobrunner.domain.placement import Priority
+
 RUN_EXECUTION = "jobrunner.worker.entrypoints.run_execution"
 TAKEN_BY = "taken_by"  # field of a message's hash: which incarnation of which worker took it
 TAKEN_AT = "taken_at"  # ... and when, in Redis' own UNIX seconds
@@ -20,6 +22,11 @@ def shared_queue(farm_id: str) -> str:
 def lanes_key(farm_id: str) -> str:
     """The lanes in which messages wait; of each, when its list was begun, a space, and its demand in JSON."""
     return f"jobrunner:{farm_id}:lanes"
+
+
+def order_keys(farm_id: str) -> dict[Priority, str]:
+    """For each priority, its lanes, sorted by since when their first messages wait (UNIX milliseconds)."""
+    return {priority: f"jobrunner:{farm_id}:lanes:{priority}" for priority in Priority}
 
 
 def limit_prefix(farm_id: str) -> str:

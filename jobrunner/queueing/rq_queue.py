@@ -16,7 +16,7 @@ from rq.job import Job
 from jobrunner.domain.placement import PLAIN, Demand, Priority, Waiting
 from jobrunner.queueing import names
 from jobrunner.queueing.connection import translating_errors
-from jobrunner.queueing.lanes import LIMIT_SECONDS, Lane, known_lanes
+from jobrunner.queueing.lanes import LIMIT_SECONDS, Lane, known_lanes, oldest_waiting
 from jobrunner.queueing.living_messages import living_messages
 
 NO_TIMEOUT = -1  # deadlines are the executions' own
@@ -73,6 +73,11 @@ class RqQueue:
         self._put(pipeline, Lane(self._farm_id, waiting.demand, self._redis), waiting, at_front=at_front)
 
     def _put(self, pipeline: Pipeline, queue: Queue, waiting: Waiting, *, at_front: bool = False) -> None:
+        stamps: dict[str | bytes, str | int] = {
+            names.NEEDS: waiting.demand.needs.to_text(),
+            names.WAITING_SINCE: _since_ms(waiting),
+        }
+        pipeline.hset(Job.key_for(waiting.execution_id), mapping=stamps)
         job = queue.enqueue_call(
             names.RUN_EXECUTION,
             args=(waiting.execution_id,),
@@ -84,12 +89,6 @@ class RqQueue:
             at_front=at_front,
             pipeline=pipeline,
         )
-        since = time.time() if waiting.since is None else waiting.since.timestamp()
-        stamps: dict[str | bytes, str | int] = {
-            names.NEEDS: waiting.demand.needs.to_text(),
-            names.WAITING_SINCE: int(1000 * since),
-        }
-        pipeline.hset(job.key, mapping=stamps)
         pipeline.hdel(job.key, names.TAKEN_BY, names.TAKEN_AT)
         pipeline.persist(job.key)  # an earlier message of the same id may be about to be forgotten
         pipeline.lrem(queue.intermediate_queue_key, 0, waiting.execution_id)
@@ -148,7 +147,16 @@ class RqQueue:
                 lengths[lane.pool, lane.priority] += length
         return dict(+lengths)
 
+    def oldest(self) -> dict[tuple[str, Priority], datetime]:
+        """Since when the first message of each pool and priority waits."""
+        with translating_errors():
+            return oldest_waiting(self._redis, self._farm_id)
+
     def check(self) -> None:
         """Return if Redis answers; raise QueueUnavailable, within its timeout, if not."""
         with translating_errors():
             self._redis.ping()
+
+
+def _since_ms(waiting: Waiting) -> int:
+    return int(1000 * (time.time() if waiting.since is None else waiting.since.timestamp()))

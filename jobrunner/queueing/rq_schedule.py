@@ -26,7 +26,7 @@ class RqTriggers:
 
     def __init__(self, connection: Redis, farm_id: str, clock: Clock) -> None:
         self._redis, self.clock = connection, clock
-        self._key = names.alarms_key(farm_id)
+        self._key, self._leader_key = names.alarms_key(farm_id), names.leader_key(farm_id)
         self._scheduler = Scheduler(names.shared_queue(farm_id), connection=connection)
 
     def at(self, execution_id: str, due_at: datetime) -> None:
@@ -58,6 +58,12 @@ class RqTriggers:
         with translating_errors():
             due = self._redis.zmscore(self._key, [names.alarm(execution_id) for execution_id in execution_ids])
         return [execution_id for execution_id, at in zip(execution_ids, due, strict=True) if at is None]
+
+    def lead_age_seconds(self) -> float | None:
+        """How long ago the scheduler that leads has last said so; None: none leads."""
+        with translating_errors():
+            left_milliseconds = self._redis.pttl(self._leader_key)
+        return max(0.0, Leadership.TTL_SECONDS - left_milliseconds / 1000) if left_milliseconds >= 0 else None
 
     def due(self, limit: int) -> list[str]:
         """The executions whose alarms are to ring now, the longest due first."""

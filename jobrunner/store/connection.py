@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ import pymongo
 from mongoengine.connection import ConnectionFailure
 from pymongo import IndexModel, MongoClient
 from pymongo.collection import Collection
-from pymongo.errors import OperationFailure
+from pymongo.errors import ConfigurationError, OperationFailure
 
 from jobrunner.errors import SettingsError
 from jobrunner.settings import Settings
@@ -23,10 +24,11 @@ CHECK_SECONDS = 2.0
 CONFLICTS = (85, 86)  # MongoDB's IndexOptionsConflict, IndexKeySpecsConflict
 
 
-def connect(settings: Settings) -> MongoClient:
+def connect(settings: Settings, operation_seconds: float | None = None) -> MongoClient:
     """Connect this process to MongoDB (lazily: the first operation finds out whether it answers).
 
     Writes are acknowledged by a majority and journalled, so what was acknowledged survives a kill -9 of mongod.
+    `operation_seconds`: how long one operation may take in all, the search for a server and second tries too.
     """
     timeout_ms = int(settings.mongodb_timeout_seconds * 1000)
     try:
@@ -41,15 +43,28 @@ def connect(settings: Settings) -> MongoClient:
             connectTimeoutMS=timeout_ms,
             serverSelectionTimeoutMS=timeout_ms,
             socketTimeoutMS=SOCKET_TIMEOUT_FACTOR * timeout_ms,
+            timeoutMS=None if operation_seconds is None else int(operation_seconds * 1000),
             maxPoolSize=settings.api_threads + settings.slots,
         )
-    except (ConnectionFailure, ValueError, TypeError) as error:
+    except (ConnectionFailure, ConfigurationError, ValueError, TypeError) as error:
         raise SettingsError(f"mongodb_url cannot be used: {type(error).__name__}") from None
 
 
 def disconnect() -> None:
     """Close the connection of this process."""
     mongoengine.disconnect()
+
+
+def check_deployment() -> None:
+    """Raise SettingsError where MongoDB is a single server that has no oplog, StoreUnavailable."""
+    with translating_errors():
+        hello = mongoengine.get_connection().admin.command("hello")
+    # A member that was not initiated yet says `isreplicaset`; a mongos says `isdbgrid`.
+    if not {"setName", "isreplicaset"} & hello.keys() and hello.get("msg") != "isdbgrid":
+        raise SettingsError(
+            "The MongoDB that mongodb_url names is not a replica set, which jobrunner needs (one member is enough): "
+            "start mongod with --replSet NAME, and once, in mongosh, call rs.initiate()."
+        )
 
 
 def ensure_indexes() -> None:
@@ -95,3 +110,7 @@ class MongoHealth:
         """Return if it does; raise StoreUnavailable if not, within CHECK_SECONDS."""
         with translating_errors(), pymongo.timeout(CHECK_SECONDS):
             mongoengine.get_connection().admin.command("ping")
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """What this thread asks of MongoDB in this block is answered, or raises, before so long has passed in all."""
+        return pymongo.timeout(seconds)

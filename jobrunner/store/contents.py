@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import pymongo
 from bson.binary import Binary
 from bson.int64 import Int64
 from pymongo.collection import Collection
@@ -19,6 +20,7 @@ from jobrunner.store.errors import translating_errors
 
 CHUNK_BYTES = 1024 * 1024  # each is a durable write: with small ones an upload waits for the journal most of the time
 BATCH = 4  # chunks a round trip
+LONGEST_DELETE_SECONDS = 30.0  # of one content, which may have a thousand chunks
 _AFTER_COLON = ";"  # the next character: where the ids that begin with "<execution>:" end
 
 
@@ -54,7 +56,7 @@ class MongoContents:
 
     def delete(self, content_id: str) -> None:
         """Delete it, or the part of it that is there: that it is whole first."""
-        with translating_errors():
+        with translating_errors(), pymongo.timeout(LONGEST_DELETE_SECONDS):
             _contents().delete_one({"_id": content_id})
             _chunks().delete_many({"files_id": content_id})
 

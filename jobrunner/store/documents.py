@@ -19,7 +19,7 @@ from mongoengine import (
     StringField,
 )
 
-SCHEMA_VERSION = 2  # of all that is below; schema.py has the step to each version
+SCHEMA_VERSION = 3  # of all that is below; schema.py has the step to each version
 
 
 class TaskDocument(Document):
@@ -166,6 +166,7 @@ class ExecutionDocument(Document):
     result = StringField()
     result_error = StringField(default="")
     input_files = ListField(StringField(), default=None)  # the ids in `spec.inputs`
+    counted = BooleanField()  # of an ended one: whether it is in the totals (tallies.py)
 
     meta = {  # noqa: RUF012
         "collection": "executions",
@@ -173,8 +174,8 @@ class ExecutionDocument(Document):
         "indexes": [
             ("job_id", "-created_at", "-id"),  # page_of_job, last_of_job, was_followed
             ("job_id", "state", "created_at", "id"),  # open_of_job, slice of one job, ended_of_job, in_the_way
-            ("state", "id"),  # waiting
-            ("state", "-created_at", "-id"),  # slice by state
+            ("state", "id"),  # overdue
+            ("state", "-created_at", "-id"),  # slice by state, enqueued
             ("-created_at", "-id"),  # slice of all
             ("task_id", "state", "-created_at", "-id"),  # slice of one task
             {  # slice of one node
@@ -210,6 +211,7 @@ class ExecutionDocument(Document):
                 "partialFilterExpression": {"turn": {"$exists": True}},
             },
             {"fields": ["prune_at"], "partialFilterExpression": {"prune_at": {"$exists": True}}},  # to_prune
+            {"fields": ["counted"], "partialFilterExpression": {"counted": False}},  # count_ended
             {  # count_at_work
                 "fields": ["api_key_id", "state"],
                 "partialFilterExpression": {"api_key_id": {"$exists": True}},
@@ -258,6 +260,8 @@ class DeliveryDocument(Document):
         "indexes": [
             ("execution_id", "created_at", "id"),  # of_execution
             {"fields": ["next_attempt_at"], "partialFilterExpression": {"state": "owed"}},  # due
+            {"fields": ["created_at"], "partialFilterExpression": {"state": "owed"}},  # MeasureStore.deliveries
+            {"fields": ["state"], "partialFilterExpression": {"state": "given_up"}},  # ... of those given up
         ],
     }
 
@@ -531,6 +535,21 @@ class FarmDocument(Document):
     meta = {"collection": "farm", "auto_create_index": False}  # noqa: RUF012
 
 
+class TallyDocument(Document):
+    """Totals: of ended executions (tallies.py), and of what processes have done (measures.py). Found by their ids."""
+
+    id = StringField(primary_key=True)
+    revision = LongField()
+    batch = ListField(StringField())
+    ended = MapField(LongField())
+    start_delay = DictField()
+    duration = DictField()
+    duties = DictField()
+    delivery_attempts = MapField(LongField())
+
+    meta = {"collection": "tallies", "auto_create_index": False}  # noqa: RUF012
+
+
 ALL_DOCUMENTS = (
     FarmDocument,
     TaskDocument,
@@ -551,4 +570,5 @@ ALL_DOCUMENTS = (
     ArtifactsDocument,
     ContentDocument,
     ContentChunkDocument,
+    TallyDocument,
 )

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+import pymongo
 from mongoengine.connection import get_db
 from pymongo.change_stream import DatabaseChangeStream
 from pymongo.errors import OperationFailure
@@ -28,6 +29,7 @@ NOT_IN_THE_OPLOG = (286, 280)  # ChangeStreamHistoryLost, ChangeStreamFatalError
 NO_TOKEN = (15, 260)  # Overflow (of what is encoded in it), InvalidResumeToken
 LARGEST_NAMED_CODE = 40_000  # those of what else can be wrong with the bytes of a token have no names
 BATCH = 500
+LATE_SECONDS = 5.0  # how much later than agreed it may be told that there is no change
 _TOKEN = re.compile(r"[0-9A-F]{2,2000}")
 _UPDATED = "updateDescription.updatedFields."
 _HEARD = [
@@ -77,14 +79,14 @@ class MongoEvents:
                 max_await_time_ms=int(wait_seconds * 1000),
                 batch_size=BATCH,
             )
-        return MongoEventStream(changes, after)
+        return MongoEventStream(changes, after, wait_seconds)
 
 
 class MongoEventStream:
     """The EventStream port."""
 
-    def __init__(self, changes: DatabaseChangeStream, after: str | None) -> None:
-        self._changes, self._after = changes, after
+    def __init__(self, changes: DatabaseChangeStream, after: str | None, wait_seconds: float) -> None:
+        self._changes, self._after, self._longest_seconds = changes, after, wait_seconds + LATE_SECONDS
 
     @property
     def position(self) -> str:
@@ -94,7 +96,7 @@ class MongoEventStream:
 
     def next(self) -> FarmEvent | None:
         """The next event; None where there was none for the time that `open` was given."""
-        with _translating_errors(self._after):
+        with _translating_errors(self._after), pymongo.timeout(self._longest_seconds):
             change = self._changes.try_next()
         return None if change is None else _event(change)
 

@@ -24,6 +24,7 @@ from jobrunner.store.deliveries import owed_delivery, owed_documents
 from jobrunner.store.documents import ArtifactSummaryDocument, ExecutionDocument, UsageDocument
 from jobrunner.store.errors import translating_errors
 from jobrunner.store.newest_first import NEWEST_FIRST, Choice, created, read_slice
+from jobrunner.store.tallies import count_ended
 from jobrunner.store.tasks import SOON_ENOUGH
 from jobrunner.store.visibility import of_visible_tasks
 
@@ -33,7 +34,7 @@ MOST_MERGED = 20  # tasks: with ten states each, MongoDB merges two hundred rang
 
 _OWN_FIELDS = (
     *("spec", "state", "cause", "times", "owed_deliveries", "usage", "labels", "gpu_ids", "limits"),
-    *("waits_for", "artifacts", "input_files"),
+    *("waits_for", "artifacts", "input_files", "counted"),
 )
 _PLAIN_FIELDS = tuple(name for name in ExecutionDocument._fields if name not in _OWN_FIELDS)
 _OPEN = [state.value for state in State if state not in TERMINAL]
@@ -163,12 +164,21 @@ class MongoExecutions:
         """The executions that are pulling or running on a node."""
         return listed(ExecutionDocument.objects(node=node, state__in=_HELD).order_by("id"), limit)
 
-    def waiting(self, state: State, before: datetime, after_id: str | None, limit: int) -> list[str]:
-        """The ids of those that wait in this state, due or enqueued before an instant, in order, after `after_id`."""
-        since = (
-            {"due_at__lte": before, "held__ne": True} if state is State.SCHEDULED else {f"times__{state}__lte": before}
-        )
-        query = ExecutionDocument.objects(state=state.value, **since)
+    def enqueued(self, before: datetime, after: Position | None, limit: int) -> list[Position]:
+        """Those that are enqueued, and were so before an instant: by creation, the oldest first, from a place on."""
+        query = {"state": State.ENQUEUED.value, f"times.{State.ENQUEUED}": {"$lte": before}}
+        if after is not None:
+            same_instant = {"created_at": after.created_at, "_id": {"$gt": after.id}}
+            # The first part says nothing more than the second; it is what the range of the index is made of.
+            query["created_at"] = {"$gte": after.created_at}
+            query["$or"] = [{"created_at": {"$gt": after.created_at}}, same_instant]
+        found = ExecutionDocument.objects(__raw__=query).order_by("created_at", "id").limit(limit)
+        with translating_errors():
+            return [Position(*place) for place in found.scalar("created_at", "id")]
+
+    def overdue(self, before: datetime, after_id: str | None, limit: int) -> list[str]:
+        """The ids of those that wait for their time, and were due before an instant, in order, after `after_id`."""
+        query = ExecutionDocument.objects(state=State.SCHEDULED.value, due_at__lte=before, held__ne=True)
         if after_id is not None:
             query = query.filter(id__gt=after_id)
         with translating_errors():
@@ -232,8 +242,11 @@ class MongoExecutions:
         """Delete an execution that has ended and owes nothing; whether there was one."""
         free = {"owes_retry__ne": True, "owes_follow_up__ne": True, "owed_deliveries__id__exists": False}
         with translating_errors():
-            found = ExecutionDocument.objects(id=execution_id, state__in=_ENDED, **free)
-            return bool(found.delete(write_concern=SOON_ENOUGH))
+            found = ExecutionDocument.objects(id=execution_id, state__in=_ENDED, counted__ne=False, **free)
+            is_deleted = bool(found.delete(write_concern=SOON_ENOUGH))
+            if not is_deleted and count_ended(1, among=[execution_id]):
+                is_deleted = bool(found.delete(write_concern=SOON_ENOUGH))
+        return is_deleted
 
     def needs_file(self, file_id: str) -> bool:
         """Whether an execution that has not ended, or the next attempt of one that has, is to get this file."""
@@ -284,6 +297,8 @@ def update_of(changes: Mapping[str, Any]) -> dict[str, Any]:
     fields = {name: value for name, value in changes.items() if name != "moved_at"}
     if "state" in fields:
         fields[f"times__{fields['state'].value}"] = changes["moved_at"]
+        if fields["state"].is_terminal:
+            fields["counted"] = False
     if "owed_deliveries" in fields:
         fields["owed_deliveries"] = owed_documents(fields["owed_deliveries"])
     if "usage" in fields:
@@ -327,6 +342,7 @@ def execution_document(execution: Execution) -> ExecutionDocument:
         limits=list(execution.limits),
         artifacts=_summary_document(execution.artifacts),
         input_files=[one.file for one in execution.spec.inputs] or None,
+        counted=False if execution.state.is_terminal else None,
         **{name: getattr(execution, name) for name in _PLAIN_FIELDS},
     )
 

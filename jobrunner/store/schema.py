@@ -8,16 +8,20 @@ time: so no lock is needed, and one that died half way is simply taken again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Any
 
 import structlog
 
 from jobrunner.domain.identifiers import words_of
+from jobrunner.domain.states import TERMINAL
 from jobrunner.errors import SettingsError
-from jobrunner.store.documents import SCHEMA_VERSION, FarmDocument, TaskDocument
+from jobrunner.store.documents import SCHEMA_VERSION, ExecutionDocument, FarmDocument, TaskDocument
 from jobrunner.store.errors import translating_errors
 from jobrunner.store.farm import SINGLETON, farm_document
 
 FIRST_VERSION = 1  # of databases in which none is noted
+BATCH = 1000
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +49,15 @@ def _give_tasks_their_words() -> None:
         TaskDocument.objects(id=task.id).update_one(set__words=words_of(task.id))
 
 
+def _have_ended_executions_counted() -> None:
+    executions = ExecutionDocument._get_collection()
+    uncounted: dict[str, Any] = {"state": {"$in": [state.value for state in TERMINAL]}, "counted": {"$exists": False}}
+    ids = (found["_id"] for found in executions.find(uncounted, {"_id": 1}).batch_size(BATCH))
+    while batch := list(islice(ids, BATCH)):
+        executions.update_many({"_id": {"$in": batch}, **uncounted}, {"$set": {"counted": False}})
+
+
 STEPS: Mapping[int, Callable[[], None]] = {
     2: _give_tasks_their_words,  # /search/ finds a task by them
+    3: _have_ended_executions_counted,  # what is not marked is in no total
 }

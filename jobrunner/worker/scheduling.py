@@ -8,17 +8,17 @@ from __future__ import annotations
 import os
 import platform
 import signal
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from queue import SimpleQueue
 
 import structlog
 
 from jobrunner.engine.deliver import Deliverer
-from jobrunner.engine.duty import Duty
+from jobrunner.engine.duty import Duty, wait_for_end
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.fire import fire
 from jobrunner.engine.fire_together import fire_together
+from jobrunner.engine.janitors.count import count_ended
 from jobrunner.engine.janitors.due import fire_overdue
 from jobrunner.engine.janitors.follow_up import follow_up_owed
 from jobrunner.engine.janitors.limits import FreeLimits
@@ -29,12 +29,14 @@ from jobrunner.engine.janitors.prune_files import prune_files
 from jobrunner.engine.janitors.requeue import requeue
 from jobrunner.engine.janitors.rescue import Rescue
 from jobrunner.engine.janitors.unsent import make_owed_deliveries
-from jobrunner.errors import QueueUnavailable
+from jobrunner.errors import QueueUnavailable, StoreUnavailable
 from jobrunner.queueing.ringing import Ringer
 from jobrunner.queueing.rq_schedule import Leadership
 from jobrunner.wiring import Wiring
 
 RING_SECONDS = 0.5
+ACTIVITY_SECONDS = 5.0
+LAST_WORD_SECONDS = 1.0
 BELL_PAUSE_SECONDS = 1.0  # after Redis was away
 
 log = structlog.get_logger(__name__)
@@ -67,16 +69,17 @@ class SchedulerService:
         log.info("scheduler_ready")
         told_to_stop.get()
         self._farm.stopping.set()
-        self._wait_for(duties)
-        self._leadership.release()
+        wait_for_end(duties, self._wiring.settings.handover_seconds)
+        self._deliverer.wait_until_idle(self._wiring.settings.handover_seconds)
+        self._give_up_lead()
+        self._store_activity()
         log.info("scheduler_ended")
 
-    def _wait_for(self, duties: Sequence[Duty]) -> None:
-        """Let what is under way come to its end, for `handover_seconds` in all: a service may hang, and all with it."""
-        deadline = time.monotonic() + self._wiring.settings.handover_seconds
-        for duty in duties:
-            duty.join(timeout=max(0.0, deadline - time.monotonic()))
-        self._deliverer.wait_until_idle(max(0.0, deadline - time.monotonic()))
+    def _give_up_lead(self) -> None:
+        try:
+            self._leadership.release()
+        except QueueUnavailable as error:  # it runs out
+            log.warning("lead_not_given_up", error=str(error))
 
     def _duties(self) -> list[Duty]:
         interval_seconds = self._wiring.settings.janitor_interval_seconds
@@ -92,16 +95,18 @@ class SchedulerService:
             "presence": note_presence,
             "limits": limits.look,
             "prune files": prune_files,
+            "count": count_ended,
         }
         duties = [
-            self._duty("lead", RING_SECONDS, self._lead),
-            self._duty("ring", RING_SECONDS, self._ring),
+            self._duty("lead", RING_SECONDS, self._counted("lead", self._lead)),
+            self._duty("ring", RING_SECONDS, self._counted("ring", self._ring)),
+            self._duty("activity", ACTIVITY_SECONDS, lambda: self._wiring.activity.store(self._farm)),
             # Every scheduler delivers, whether it leads or not: claims keep them apart.
             self._duty("deliver", 0, self._deliverer.wait_and_deliver),
             self._duty("hear deliveries", BELL_PAUSE_SECONDS, self._hear_deliveries),
         ]
         return duties + [
-            self._duty(name, interval_seconds, self._if_leading(janitor)) for name, janitor in janitors.items()
+            self._duty(name, interval_seconds, self._if_leading(name, janitor)) for name, janitor in janitors.items()
         ]
 
     def _duty(self, name: str, interval_seconds: float, action: Callable[[], object]) -> Duty:
@@ -124,9 +129,21 @@ class SchedulerService:
     def _hear_deliveries(self) -> None:
         self._wiring.delivery_bell.listen(self._deliverer.wake, self._farm.stopping)
 
-    def _if_leading(self, janitor: Callable[[Farm], None]) -> Callable[[], None]:
+    def _if_leading(self, name: str, janitor: Callable[[Farm], None]) -> Callable[[], None]:
+        counted = self._counted(name, lambda: janitor(self._farm))
+
         def duty() -> None:
             if self._leads:
-                janitor(self._farm)
+                counted()
 
         return duty
+
+    def _counted(self, name: str, action: Callable[[], object]) -> Callable[[], None]:
+        return self._wiring.activity.counted(name.replace(" ", "_"), action, self._farm.clock.now)
+
+    def _store_activity(self) -> None:
+        try:
+            with self._farm.store.health.within(LAST_WORD_SECONDS):
+                self._wiring.activity.store(self._farm)
+        except StoreUnavailable as error:
+            log.warning("activity_not_stored", error=str(error))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import IO
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import IO, TypeVar
 from uuid import uuid4
 
 import structlog
@@ -20,7 +21,8 @@ from jobrunner.engine.meter import sample_usage
 from jobrunner.engine.node import ThisNode
 from jobrunner.engine.presence import Presence
 from jobrunner.engine.time_keeper import flush_output, keep_time, read_drain, read_stop_wishes
-from jobrunner.errors import Conflict, ServiceUnavailable, SettingsError
+from jobrunner.errors import Conflict, Ending, ServiceUnavailable, SettingsError
+from jobrunner.patience import ended_by_signals, once_answered
 from jobrunner.queueing import names
 from jobrunner.queueing.connection import translating_errors
 from jobrunner.queueing.lanes import describe_node, open_plain_lane
@@ -35,7 +37,10 @@ TIME_KEEPER_SECONDS = 0.25
 WISHES_SECONDS = 1.0
 METER_SECONDS = 0.5
 REAP_SECONDS = 30.0
+ACTIVITY_SECONDS = 5.0
+ACTIVITY_LIMIT_SECONDS = 1.0  # the worker may be about to end
 
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
@@ -75,56 +80,80 @@ class NodeService:
         )
 
     def run(self) -> None:
-        """Take over what a predecessor left, then work until a signal ends it. Raises Conflict, ServiceUnavailable."""
-        self._presence.check_name()
+        """Take over what a predecessor left, then work until a signal ends it. Raises Conflict, SettingsError."""
+        with ended_by_signals():  # nobody has been told of this worker yet
+            once_answered(self._presence.check_name)
+            once_answered(self._node.executor.check)
         self._worker.heed_signals()  # before the farm is told of this worker: it must be able to tell of its end, too
-        self._presence.beat()
         try:
-            self._work()
+            with suppress(Ending):
+                self._start()
+                self._worker.work(logging_level="WARNING")
         finally:
             self._sign_off()
 
-    def _work(self) -> None:
-        self._mark_alive()
-        read_drain(self._node)
+    def _start(self) -> None:
+        """The steps of the start, each as soon as the services that it needs answer. Raises Ending on a signal."""
+        self._once_answered(self._presence.beat)
+        for duty in self._signs_of_life():  # what it held is not to be given up while it waits
+            duty.start()
+        self._once_answered(self._mark_alive)
+        self._once_answered(lambda: read_drain(self._node))
         self._take_over()
         serve(self._node)
         for duty in self._duties():
             duty.start()
         log.info("worker_ready", node=self._node.name, slots=self._wiring.settings.slots)
-        self._worker.work(logging_level="WARNING")
+
+    def _once_answered(self, action: Callable[[], T]) -> T:
+        return once_answered(action, self._worker.pause)
 
     def _take_over(self) -> None:
-        open_plain_lane(self._redis, self._wiring.farm_id)
-        left = clear_up(self._redis, self._wiring.farm_id, self._node.name)
-        return_unclaimed(self._node, left)
-        reap(self._node)  # before anything is taken: what runs here unowned takes room that was not reserved
-        resumed = self._resume.at_start()
+        for execution_id in self._once_answered(self._clear_up):
+            self._once_answered(partial(return_unclaimed, self._node, [execution_id]))
+        # Before anything is taken: what runs here unowned takes room that was not reserved.
+        self._once_answered(lambda: reap(self._node))
+        resumed = self._once_answered(self._resume.at_start)
         if resumed:
             log.info("executions_resumed", node=self._node.name, count=resumed)
+
+    def _clear_up(self) -> set[str]:
+        with translating_errors():
+            open_plain_lane(self._redis, self._wiring.farm_id)
+            return clear_up(self._redis, self._wiring.farm_id, self._node.name)
+
+    def _signs_of_life(self) -> list[Duty]:
+        seconds = self._wiring.settings.node_beat_seconds
+        return [self._duty("beat", seconds, self._presence.beat), self._duty("alive", seconds, self._mark_alive)]
 
     def _duties(self) -> list[Duty]:
         settings, node = self._wiring.settings, self._node
         actions = {
-            "beat": (settings.node_beat_seconds, self._presence.beat),
-            "alive": (settings.node_beat_seconds, self._mark_alive),
             "rq beat": (settings.node_beat_seconds, self._worker.beat_all),
             "flush": (FLUSH_SECONDS, lambda: flush_output(node)),
             "time keeper": (TIME_KEEPER_SECONDS, lambda: keep_time(node)),
             "usage": (METER_SECONDS, lambda: sample_usage(node)),
             "wishes": (WISHES_SECONDS, lambda: read_stop_wishes(node)),
             "drain": (WISHES_SECONDS, lambda: read_drain(node)),
-            "resume": (settings.janitor_interval_seconds, self._resume.now_and_then),
-            "reap": (REAP_SECONDS, lambda: reap_and_tell(node)),
+            "resume": (settings.janitor_interval_seconds, self._counted("resume", self._resume.now_and_then)),
+            "reap": (REAP_SECONDS, self._counted("reap", lambda: reap_and_tell(node))),
+            "activity": (ACTIVITY_SECONDS, self._store_activity),
         }
-        return [
-            Duty(name, seconds, action, stopping=self._farm.stopping, announce=self._farm.announce)
-            for name, (seconds, action) in actions.items()
-        ]
+        return [self._duty(name, seconds, action) for name, (seconds, action) in actions.items()]
+
+    def _duty(self, name: str, seconds: float, action: Callable[[], object]) -> Duty:
+        return Duty(name, seconds, action, stopping=self._farm.stopping, announce=self._farm.announce)
+
+    def _counted(self, name: str, action: Callable[[], object]) -> Callable[[], None]:
+        return self._wiring.activity.counted(name, action, self._farm.clock.now)
+
+    def _store_activity(self) -> None:
+        with self._farm.store.health.within(ACTIVITY_LIMIT_SECONDS):
+            self._wiring.activity.store(self._farm)
 
     def _is_open(self) -> bool:
         """Whether the node may take new work. Where nobody can say, it does not: it could not run anything, either."""
-        if self._node.drain is not None:
+        if not self._node.takes_work:
             return False
         try:
             return not self._farm.store.blacklist.has(self._node.name)
@@ -143,7 +172,7 @@ class NodeService:
 
     def _sign_off(self) -> None:
         self._farm.stopping.set()
-        for sign_off in (self._presence.sign_off, self._mark_gone):
+        for sign_off in (self._presence.sign_off, self._mark_gone, self._store_activity):
             try:
                 sign_off()
             except ServiceUnavailable as error:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from datetime import timedelta
 from types import FrameType
 from typing import Any
@@ -35,7 +36,10 @@ from rq.worker import SimpleWorker
 
 from jobrunner.engine.reservations import Reservations
 from jobrunner.engine.run_end import RunEnd
+from jobrunner.errors import Ending, QueueUnavailable
+from jobrunner.patience import once_answered
 from jobrunner.queueing import names
+from jobrunner.queueing.connection import translating_errors
 from jobrunner.worker.take import Taker
 
 POLL_SECONDS = 1.0  # backs up the wake-up by PUBLISH, which Redis delivers at most once
@@ -115,14 +119,25 @@ class SlotWorker(SimpleWorker):
 
     def bootstrap(self, *arguments: Any, **options: Any) -> None:
         """RQ's own, again and again until Redis has answered all of it, or a signal has come. (RQ's would end.)"""
-        while not self._stop_requested:
+
+        def bootstrap_once() -> None:
             try:
-                super().bootstrap(*arguments, **options)
-                return
-            except RedisError as error:
-                log.warning("worker_waits_for_redis", error=type(error).__name__)
+                with translating_errors():
+                    super(SlotWorker, self).bootstrap(*arguments, **options)
+            except QueueUnavailable:
                 self.unsubscribe()
-                self._wait_for_wake()
+                raise
+
+        with suppress(Ending):
+            once_answered(bootstrap_once, self.pause)
+
+    def pause(self, seconds: float) -> None:
+        """Wait for so long, in a process that starts. Raises Ending where a signal has come, also before."""
+        if not self._stop_requested:
+            with suppress(queue.Empty):
+                self._wakes.get(timeout=seconds)
+        if self._stop_requested:
+            raise Ending("the worker was told to end")
 
     def register_birth(self) -> None:
         """Whatever the name still holds in Redis is a dead predecessor's; `takeover` has dealt with it."""

@@ -170,6 +170,25 @@ def test_a_flushed_redis_loses_no_execution(shaken: Farm, redis: OwnRedis) -> No
     end_and_assert_whole(shaken, held)
 
 
+def test_what_a_flushed_redis_has_lost_starts_in_its_order_and_before_what_came_since(
+    shaken: Farm, redis: OwnRedis
+) -> None:
+    shaken.end("one")
+    waiting = [shaken.post_job("true") for _ in range(5)]
+    with redis.client() as client:
+        client.flushall()
+    waiting += [shaken.post_job("true") for _ in range(2)]
+    wait_until(lambda: queue_length(shaken) == len(waiting), 30, "all have messages again")
+    shaken.start_worker("one", slots=1)
+    started_at = [shaken.wait_for_end(accepted)["startedAt"] for accepted in waiting]
+    assert started_at == sorted(started_at)
+    shaken.end("one")  # the next test has one with more slots
+
+
+def queue_length(farm: Farm) -> int:
+    return int(farm.http.get(f"{farm.url}/status/", timeout=10).json()["queues"]["jobs"]["length"])
+
+
 def test_a_redis_that_loses_its_lists_and_keeps_the_messages_loses_no_execution(shaken: Farm, redis: OwnRedis) -> None:
     """As when a list is evicted for want of memory, or somebody deletes it."""
     shaken.end("one")

@@ -130,6 +130,7 @@ def test_a_part_that_dies_is_started_again_and_the_farm_works_on(
         wait_until(lambda: submit_if_healthy(farm, test_image), JOB_SECONDS, f"a job is done after the end of {name}")
 
         assert f"{name} was ended by SIGKILL; starting it again in " in farm.output
+    assert "ended with exit code" not in farm.output, "the others wait for what was away"
 
 
 def submit_if_healthy(farm: LocalFarm, image: str) -> bool:

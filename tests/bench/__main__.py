@@ -13,6 +13,7 @@ from uuid import uuid4
 from tests.bench.crons import cron_rush
 from tests.bench.measures import MEASURES, Row, throughput
 from tests.bench.reads import reads
+from tests.bench.recovery import print_recovery
 from tests.support.farm import Farm
 from tests.support.farm_leftovers import drop, farm_id_of, remove_containers
 from tests.support.images import ensure_test_image
@@ -20,17 +21,22 @@ from tests.support.services import docker_host, mongodb_service, redis_service
 
 SLOTS = (8, 16)
 NAMES = ("throughput", *MEASURES, "crons", "reads")
+RECOVERY = "recovery"  # by itself: no budget, but a table of what happens
 
 
 def main() -> int:
     """Print a table; exit code 1 where a budget is not kept."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("--short", action="store_true", help="fewer repetitions: shows that it works, not how fast")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)} (all)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)} (all); or {RECOVERY}")
     parser.add_argument(
         "--executions", type=int, default=200_000, metavar="N", help="how many `reads` stores (%(default)s)"
     )
     arguments = parser.parse_args()
+    if arguments.names == [RECOVERY]:
+        with tempfile.TemporaryDirectory(prefix="jobrunner-bench-") as folder:
+            print_recovery(Path(folder), short=arguments.short)
+        return 0
     unknown = set(arguments.names) - set(NAMES)
     if unknown:
         parser.error(f"there is no measurement {', '.join(sorted(unknown))}")

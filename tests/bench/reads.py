@@ -25,6 +25,7 @@ TASKS, NODES, COLORS = 10, 10, 10  # so few that FEW executions fill a page of e
 BATCH = 5000
 SCATTER = 2654435761  # odd: no id comes twice; ids are as scattered as random ones
 ROUNDS = 41
+METRICS = "/metrics"
 # So late that no janitor removes anything of it while it is read.
 BEGIN = datetime.now(UTC).replace(microsecond=0) - timedelta(days=20)
 ENDS = (State.DONE, State.DONE, State.DONE, State.FAILED, State.LOST)
@@ -58,7 +59,9 @@ def _seconds(farm: Farm, path: str) -> float:
     answer = farm.http.get(farm.url + path, timeout=60)
     seconds = time.monotonic() - began
     assert answer.status_code == 200, (path, answer.text)
-    assert answer.json().get("items", True), path
+    assert (
+        answer.headers["Content-Type"].startswith("text/plain") if path == METRICS else answer.json().get("items", True)
+    ), path
     return seconds
 
 
@@ -87,6 +90,7 @@ def _urls(stored: int) -> dict[str, str]:
         "tasks": "/tasks/",
         "search": "/search/?query=task+7",
         "status": "/status/",
+        "metrics": METRICS,
     }
 
 
@@ -124,6 +128,7 @@ def _execution(number: int) -> dict[str, Any]:
         "oom_killed": False,
         "owes_retry": False,
         "times": dict.fromkeys(moves, at),
+        "counted": True,
         **_common(job, at),
     }
 

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.chaos.checks import accepted, attempts, deliveries, ends, leftovers, limits, output, resources, states, ticks
+from tests.chaos.checks import (
+    accepted,
+    attempts,
+    deliveries,
+    ends,
+    leftovers,
+    limits,
+    metrics,
+    output,
+    resources,
+    states,
+    ticks,
+)
 from tests.chaos.checks.terms import Rule, Violation
 from tests.chaos.records import Run
 
@@ -27,6 +39,7 @@ RULES: Sequence[Rule] = (
     deliveries.owed_deliveries_arrive,
     ticks.ticks_come_once,
     leftovers.nothing_is_left,
+    metrics.metrics_agree,
     leftovers.processes_behave,
     resources.nothing_grows,
 )

@@ -39,9 +39,7 @@ IMAGE_NAME = "jobrunner/chaos"
 NODES = ("one", "two", "three")
 SCHEDULERS = ("scheduler-1", "scheduler-2")
 APIS = ("api-1", "api-2")
-ASKS_FOR_RESTART = 75  # of a worker that cannot go on (EX_TEMPFAIL): its init system is to start it again
 KEEP_SECONDS = 0.3
-TROUBLE_SECONDS = 10.0  # how long after a fault of a service a process may end because of it
 AOF = ("--appendonly", "yes", "--appendfsync", "everysec", "--notify-keyspace-events", "Kl")
 SETTINGS = {
     "node_beat_seconds": 2,
@@ -100,7 +98,6 @@ class ChaosFarm:
         self.restarts: list[Absence] = []  # of processes; they take up their work some time after their start
         self.oddities: list[str] = []
         self.locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
-        self._trouble_at = 0.0  # when a service was last seen in trouble
         self._gone_since: dict[str, float] = {}
         self._stopping = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
@@ -182,8 +179,6 @@ class ChaosFarm:
 
     def _keep(self) -> None:
         while not self._stopping.wait(KEEP_SECONDS):
-            if any(self.locks[service].locked() for service in ("redis", "mongod", *self.engines.hosts)):
-                self._trouble_at = time.time()
             for name in (*APIS, *SCHEDULERS, *NODES):
                 self._unless_at_work_on(name, self._keep_one)
             for name in SERVICES:
@@ -205,20 +200,14 @@ class ChaosFarm:
         if name not in self.disks:
             self.oddities.append(f"{name} ended by itself")
         service.start()
-        self._trouble_at = time.time()
 
     def _keep_one(self, name: str) -> None:
         process = self.farm.processes.get(name)
         if process is None or process.poll() is None:
             return
-        if process.returncode != ASKS_FOR_RESTART and not self._service_was_in_trouble():
-            self.oddities.append(f"{name} ended by itself, with {process.returncode}")
+        self.oddities.append(f"{name} ended by itself, with {process.returncode}")
         self._gone_since[name] = time.time()
         self.start_process(name)
-
-    def _service_was_in_trouble(self) -> bool:
-        """A process that starts then may say so and end: it is started again until it can work."""
-        return time.time() - self._trouble_at < TROUBLE_SECONDS
 
     def node_of(self, incarnation: str) -> str | None:
         """The node of a worker process, by the name that it stamps messages with (it has its pid)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 
 START_SECONDS = 10
@@ -35,6 +36,7 @@ class Proxies:
 
     def close(self) -> None:
         """End them. (What is held back goes with its connection.)"""
+        asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop).result(START_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
@@ -47,7 +49,8 @@ class Proxies:
                 return
             pumps = [_pump(network, reader, far_writer), _pump(network, far_reader, writer)]
             tasks = [asyncio.create_task(pump) for pump in pumps]
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            with suppress(asyncio.CancelledError):  # all of them are closed
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
                 task.cancel()
             for each in (writer, far_writer):
@@ -66,3 +69,10 @@ async def _pump(network: Network, reader: asyncio.StreamReader, writer: asyncio.
             await writer.drain()
     except OSError:
         pass  # one side has gone: so does the other
+
+
+async def _cancel_all() -> None:
+    tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -26,8 +26,8 @@ TIMEOUTS = {"serverSelectionTimeoutMS": 2000, "socketTimeoutMS": 5000}
 class OwnMongods:
     """Faults are done to the one that is the primary at that instant (the interface is that of OwnMongod)."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, election_ms: int = ELECTION_MS) -> None:
+        self._folder, self._election_ms = folder, election_ms
         self._ports = [free_port() for _ in range(MEMBERS)]
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._frozen: list[int] = []
@@ -46,7 +46,7 @@ class OwnMongods:
                 lambda: all(self._ask(port, "ping") for port in self._ports), START_SECONDS, "all mongods answer"
             )
             members = [{"_id": number, "host": f"{HOST}:{port}"} for number, port in enumerate(self._ports)]
-            settings = {"electionTimeoutMillis": ELECTION_MS}
+            settings = {"electionTimeoutMillis": self._election_ms}
             configuration = {"_id": REPLICA_SET, "members": members, "settings": settings}
             wait_until(lambda: self._begins_with(configuration), START_SECONDS, "they are a replica set")
         wait_until(lambda: self._primary() is not None, START_SECONDS, "there is a primary")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -134,6 +134,18 @@ class Absence:
 
 
 @dataclass(frozen=True)
+class SeenMetrics:
+    """What an API told by /metrics of the farm: counters by name and labels, ends by state and cause, what is open."""
+
+    at: float
+    api: str
+    counters: Mapping[str, float]
+    ended: Mapping[str, float]
+    open: Mapping[str, float]
+    owed: float | None
+
+
+@dataclass(frozen=True)
 class Run:
     """All that was recorded of a run."""
 
@@ -154,6 +166,8 @@ class Run:
     live_restore: frozenset[str] = frozenset()  # the Engines whose containers outlive them
     faults: Sequence[FaultDone] = ()
     absences: Sequence[Absence] = ()
+    metrics: Sequence[SeenMetrics] = ()  # in the order in which they were told
+    last_metrics: Sequence[SeenMetrics] = ()  # of each API, once all was over
     left_over: Sequence[str] = ()  # containers, keys in Redis
     used_at_first: Mapping[str, float] = field(default_factory=dict)  # under load, before the first fault
     used_at_last: Mapping[str, float] = field(default_factory=dict)
@@ -166,8 +180,8 @@ def instant(text: str | None) -> float | None:
 
 
 def as_json(run: Run) -> Any:
-    """The run without its outputs, for people who look into it."""
-    document = asdict(run) | {"live_restore": sorted(run.live_restore)}
+    """The run without its outputs, and with the last metrics only, for people who look into it."""
+    document = asdict(replace(run, metrics=run.metrics[-1:])) | {"live_restore": sorted(run.live_restore)}
     for execution in document["executions"]:
         execution["stdout"], execution["stderr"] = len(execution["stdout"]), len(execution["stderr"])
     return document

@@ -14,6 +14,7 @@ from tests.chaos.engines import Engines, machines_engine, own_engines
 from tests.chaos.farm import NODES, SETTINGS, ChaosFarm, Need
 from tests.chaos.faults import FAULTS, Scene, needs_of
 from tests.chaos.load import Load
+from tests.chaos.metrics import MetricsWatch
 from tests.chaos.moments import Moments
 from tests.chaos.plan import Planned
 from tests.chaos.records import Run
@@ -54,12 +55,12 @@ def run_chaos(folder: Path, course: Course, soak: Soak | None = None) -> Run:
     disk_bytes = ENGINE_DISK_BYTES if Need.DISKS in course.needs else None
     with own_engines(folder, seed, disk_bytes) if own else machines_engine() as engines, ExitStack() as stack:
         farm, hooks = stack.enter_context(_farm(folder, engines, course)), stack.enter_context(receiver())
-        witness = Witness(farm, moments)
+        witness, metrics = Witness(farm, moments), MetricsWatch(farm.urls)
         load = Load(farm.urls, farm.image, f"{hooks.url}/ok", seed, course.jobs_per_second)
         scene = Scene(farm, moments, hooks)
         reader, began_at = collect.Reader(farm.urls[0]), time.time()
         place = reader.place()
-        with witness.watching():
+        with witness.watching(), metrics.watching():
             with load.going(CRONS), soak.sampling(farm) if soak else nullcontext():
                 time.sleep(WARM_UP_SECONDS)
                 used_at_first = sample(farm)
@@ -89,10 +90,12 @@ def run_chaos(folder: Path, course: Course, soak: Soak | None = None) -> Run:
             calls=hook_calls(hooks),
             faults=sorted(scene.done, key=lambda fault: fault.began_at),
             absences=[*farm.absences, *until_ready(farm)],
+            metrics=metrics.seen,
+            last_metrics=metrics.last(),
             left_over=left,
             used_at_first=used_at_first,
             used_at_last=used_at_last,
-            oddities=farm.oddities,
+            oddities=[*farm.oddities, *metrics.wrong],
         )
 
 

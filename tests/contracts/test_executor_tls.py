@@ -129,5 +129,6 @@ def test_an_engine_with_a_certificate_of_another_authority_is_not_trusted(
     # The variable that makes requests trust another authority must not reach us.
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates.ca))
     settings = docker_settings(docker_host=f"tcp://127.0.0.1:{port}", docker_tls_ca=make_certificates(tmp_path).ca)
-    with pytest.raises(EngineUnavailable, match="certificate verify failed"):
+    with pytest.raises(EngineUnavailable, match="certificate verify failed") as caught:
         DockerExecutor(settings, "stranger").check()
+    assert caught.value.is_refusal

@@ -43,6 +43,11 @@ class Node:
         return taken[0] if taken else None
 
 
+@pytest.fixture(autouse=True, params=[take.MOST_LOOKS, 5], ids=["", "a few lanes at a time"])
+def looks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(take, "MOST_LOOKS", request.param)
+
+
 @pytest.fixture
 def queue(redis: Redis, farm_id: str) -> RqQueue:
     return RqQueue(redis, farm_id)
@@ -141,6 +146,51 @@ def test_many_that_have_to_wait_keep_nobody_back(queue: RqQueue, node: Node, red
     assert node.take() == message
     assert time.perf_counter() - since < 0.1
     assert sum(queue.lengths().values()) == 1500
+
+
+def in_groups(count: int, named: str = "group") -> list[Waiting]:
+    """Messages of as many groups, which run one at a time: a lane each, the first one the oldest."""
+    begin = datetime.now(UTC) - timedelta(seconds=count)
+    demands = [Demand(limits=(Limit(f"{named}:{number}", 1),)) for number in range(count)]
+    return [Waiting(new_id(), demand, begin + timedelta(seconds=n)) for n, demand in enumerate(demands)]
+
+
+def shortest_take(node: Node, waiting: list[Waiting]) -> float:
+    """Of those of all these messages, in seconds: what else the machine does has not lengthened it."""
+    seconds = []
+    for one in waiting:
+        since = time.perf_counter()
+        assert node.take() == one.execution_id
+        seconds.append(time.perf_counter() - since)
+    return min(seconds)
+
+
+def test_with_thousands_of_lanes_it_takes_no_longer(queue: RqQueue, node: Node) -> None:
+    few, many = in_groups(40), in_groups(3000, "other group")
+    queue.push_all(few)
+    of_few = shortest_take(node, few)
+    queue.push_all(many)
+    assert shortest_take(node, many[:40]) < 5 * of_few  # a look at all lanes takes a hundred times as long
+
+
+def test_many_groups_that_are_full_keep_nobody_back(queue: RqQueue, node: Node) -> None:
+    waiting = in_groups(60)
+    queue.push_all(waiting)
+    queue.push_all(in_groups(60))
+    assert [node.take() for _ in range(60)] == [one.execution_id for one in waiting]
+    assert node.take() is None
+    message, urgent = push(queue), push(queue, priority=Priority.HIGH)
+    assert [node.take() for _ in range(3)] == [urgent, message, None]
+
+
+def test_lanes_that_stand_in_no_order_any_more_are_found(
+    queue: RqQueue, node: Node, redis: Redis, farm_id: str
+) -> None:
+    """As those of an older version, or of a Redis that had to forget some of its keys."""
+    first, second, third = push(queue, 3, needs=cpu(1)), push(queue, 2), push(queue, 1, needs=cpu(2))
+    redis.delete(*names.order_keys(farm_id).values())
+    assert [node.take(), node.take(), node.take(), node.take()] == [first, second, third, None]
+    assert not redis.exists(*names.order_keys(farm_id).values())
 
 
 # ------------------------------------------------------------------------------------------------------- priorities

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -28,6 +28,7 @@ from jobrunner.worker.take import Taker
 from tests.support.farm import free_port
 
 WORKER = "worker-of-a-test/1-abc"
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 
 pytestmark = pytest.mark.services
@@ -93,6 +94,16 @@ def test_a_node_that_is_told_twice_has_one_message(
 def test_messages_wait_in_the_order_they_came(connection: Redis, queue: RqQueue, farm_id: str) -> None:
     ids = [queue.push(new_id()) for _ in range(5)]
     assert waiting(connection, farm_id) == ids
+    connection.delete(*map(Job.key_for, ids))
+
+
+def test_what_comes_late_has_the_place_of_its_age(connection: Redis, queue: RqQueue, farm_id: str) -> None:
+    """As after Redis has lost what it held: what is sent again goes before what came since."""
+    order = [3, 7, 1, 9, 2, 2, 8, 0, 4]
+    ids = {queue.push(new_id(), waiting_since=NOW + timedelta(seconds=number)): number for number in order}
+    assert [ids[message] for message in waiting(connection, farm_id)] == sorted(order)
+    same = [message for message in ids if ids[message] == 2]
+    assert [message for message in waiting(connection, farm_id) if message in same] == same
     connection.delete(*map(Job.key_for, ids))
 
 

@@ -180,14 +180,14 @@ def test_a_node_holds_what_is_pulling_or_running_on_it(store: Store) -> None:
     assert len(store.executions.held_by("one", 1)) == 1
 
 
-def test_what_waits_is_found_by_its_time_in_the_order_of_ids_a_batch_at_a_time(store: Store) -> None:
-    early = stored(store, *(execution(minutes=n) for n in range(5)))
+def test_what_is_enqueued_is_found_the_oldest_first_a_batch_at_a_time(store: Store) -> None:
+    early = stored(store, *(execution(minutes=n) for n in (3, 1, 1, 1, 2)))
     stored(store, execution(minutes=9), execution(State.RUNNING))
-    before, ids, after = NOW + timedelta(minutes=4), [], None
-    while batch := store.executions.waiting(State.ENQUEUED, before, after, 2):
-        ids += batch
+    before, found, after = NOW + timedelta(minutes=3), [], None
+    while batch := store.executions.enqueued(before, after, 2):
+        found += [place.id for place in batch]
         after = batch[-1]
-    assert ids == sorted(e.id for e in early)
+    assert found == [e.id for e in sorted(early, key=lambda e: (e.created_at, e.id))]
 
 
 def test_what_is_scheduled_is_found_by_when_it_is_due(store: Store) -> None:
@@ -196,7 +196,7 @@ def test_what_is_scheduled_is_found_by_when_it_is_due(store: Store) -> None:
         execution(State.SCHEDULED, minutes=-60, due_at=NOW),
         execution(State.SCHEDULED, minutes=-60, due_at=NOW + timedelta(seconds=1)),
     )
-    assert store.executions.waiting(State.SCHEDULED, NOW, None, 10) == [due.id]
+    assert store.executions.overdue(NOW, None, 10) == [due.id]
 
 
 def test_what_owes_a_retry_is_found(store: Store) -> None:

@@ -115,7 +115,7 @@ def test_in_the_way_is_what_is_under_way_or_to_be_tried_again(store: Store) -> N
 def test_what_is_held_is_not_overdue(store: Store) -> None:
     job_id = new_id()
     due, held = execution(store, job_id), execution(store, job_id, held=True)
-    assert store.executions.waiting(State.SCHEDULED, NOW, None, 10) == [due]
+    assert store.executions.overdue(NOW, None, 10) == [due]
     assert ids(store.executions.next_scheduled(10)) == [due]
     assert held not in ids(store.executions.next_scheduled(10))
 

@@ -96,6 +96,7 @@ def test_a_password_that_is_wrong_is_unavailable_and_not_told(tmp_path: Path) ->
         ):
             client.ping()
         assert "hunter2" not in str(caught.value)
+        assert caught.value.is_refusal
     finally:
         server.kill()
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from mongoengine.connection import get_db
 
+from jobrunner.domain.states import State
 from jobrunner.errors import SettingsError
 from jobrunner.settings import Settings
 from jobrunner.store import connection, schema
@@ -46,6 +47,18 @@ def test_a_database_without_a_version_is_brought_up_to_date_and_keeps_its_id() -
     assert [task.id for task in tasks.search(["render"], 1, 10).items] == ["nightly-render"]
 
 
+def test_executions_that_had_ended_before_they_were_counted_are_counted_once() -> None:
+    get_db()["farm"].insert_one({"_id": "farm", "farm_id": "old", "schema_version": 2})
+    states = {"a": "done", "b": "lost", "c": "running"}
+    get_db()["executions"].insert_many([{"_id": name, "state": state} for name, state in states.items()])
+    measures = mongo_store().measures
+    for _ in range(2):
+        schema.STEPS[3]()
+        while measures.count_ended(10):
+            pass
+    assert measures.ended().ended == {(State.DONE, None): 1, (State.LOST, None): 1}
+
+
 def test_a_migration_that_died_half_way_is_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
     get_db()["farm"].insert_one({"_id": "farm", "farm_id": "old"})
     taken: list[int] = []
@@ -53,6 +66,7 @@ def test_a_migration_that_died_half_way_is_taken_again(monkeypatch: pytest.Monke
     def dies() -> None:
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", 2)
     monkeypatch.setattr(schema, "STEPS", {2: dies})
     with pytest.raises(KeyboardInterrupt):
         schema.bring_up_to_date()

@@ -55,6 +55,7 @@ class Farm:
             "mongodb_database": name,
             "redis_url": redis_url,
             "api_port": self.port,
+            "api_service_timeout_seconds": 10,  # other tests may keep the disk busy for longer than the default
             "state_dir": folder,
             "janitor_interval_seconds": 1,
             "node_beat_seconds": 1,

@@ -14,9 +14,9 @@ def farm_id_of(name: str) -> str:
     return name.replace("_", "-")
 
 
-def remove_containers(farm_id: str) -> None:
-    """Remove every container that carries the farm's label."""
-    engine = docker.from_env(timeout=30)
+def remove_containers(farm_id: str, docker_host: str | None = None) -> None:
+    """Remove every container that carries the farm's label, on this Engine (the machine's)."""
+    engine = docker.DockerClient(docker_host, timeout=30) if docker_host else docker.from_env(timeout=30)
     label = f"jobrunner.farm={farm_id}"
     for container in engine.containers.list(all=True, filters={"label": label}, ignore_removed=True):
         remove_container(container)

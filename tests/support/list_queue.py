@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from jobrunner.domain.placement import PLAIN, Demand, Priority, Waiting
 from jobrunner.errors import QueueUnavailable
@@ -20,6 +20,7 @@ class ListQueue:
         self.stops: list[tuple[str, str]] = []
         self.is_down = False
         self.demands: dict[str, Demand] = {}
+        self.since: dict[str, datetime] = {}
         self.under_limit: dict[str, set[str]] = {}
 
     def push(
@@ -35,6 +36,7 @@ class ListQueue:
         self.check()
         self.pushed.append(execution_id)
         self.demands[execution_id] = demand
+        self.since[execution_id] = waiting_since or datetime.now(UTC)
         self.waiting.insert(0 if at_front else len(self.waiting), (node, execution_id))
         return execution_id
 
@@ -80,6 +82,16 @@ class ListQueue:
         demands = [self.demands[execution_id] for node, execution_id in self.waiting if node is None]
         return dict(Counter((demand.pool, demand.priority) for demand in demands))
 
+    def oldest(self) -> dict[tuple[str, Priority], datetime]:
+        """Since when the first of these waits."""
+        self.check()
+        oldest: dict[tuple[str, Priority], datetime] = {}
+        for node, execution_id in self.waiting:
+            if node is None:
+                demand, since = self.demands[execution_id], self.since[execution_id]
+                oldest[demand.pool, demand.priority] = min(since, oldest.get((demand.pool, demand.priority), since))
+        return oldest
+
     def check(self) -> None:
         """Raise QueueUnavailable while it is down."""
         if self.is_down:
@@ -92,6 +104,7 @@ class DictTriggers:
     def __init__(self) -> None:
         self.alarms: dict[str, datetime] = {}
         self.is_down = False
+        self.lead_age: float | None = None
 
     def at(self, execution_id: str, due_at: datetime) -> None:
         """Set an alarm."""
@@ -112,6 +125,11 @@ class DictTriggers:
         """Those that have none."""
         self._check()
         return [execution_id for execution_id in execution_ids if execution_id not in self.alarms]
+
+    def lead_age_seconds(self) -> float | None:
+        """What the test says."""
+        self._check()
+        return self.lead_age
 
     def _check(self) -> None:
         if self.is_down:

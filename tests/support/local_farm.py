@@ -27,7 +27,7 @@ class LocalFarm:
         self.client = Client(self.url)
         self._output = folder / "up.log"
         mine = {name: value for name, value in os.environ.items() if not name.startswith("JOBRUNNER_")}
-        chosen = {"DOCKER_HOST": docker_host, "NODE": f"up-{self.port}"} | settings
+        chosen = {"DOCKER_HOST": docker_host, "NODE": f"up-{self.port}", "API_SERVICE_TIMEOUT_SECONDS": "10"} | settings
         self._environment = mine | {f"JOBRUNNER_{name}": value for name, value in chosen.items()}
 
     def start(self) -> subprocess.Popen[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -19,20 +20,36 @@ START_SECONDS = 30
 class OwnMongod:
     """A replica set of one member, on a free port."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *options: str, log: Path | None = None) -> None:
+        self.log = log or folder / "mongod.log"
         port = free_port()
-        self._program = mongodb_program(folder / "data", port)
+        program = mongodb_program(folder / "data", port)
+        self._program = replace(program, command=(*program.command, *options))
         self.url = mongodb_url(port)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> OwnMongod:
         """Start it, and wait until it takes writes."""
-        with (self._folder / "mongod.log").open("ab") as log:
-            environment = {**os.environ, **self._program.environment}
-            self._process = subprocess.Popen(self._program.command, env=environment, stdout=log, stderr=log)
+        self._spawn()
         wait_until(self._is_ready, START_SECONDS, "mongod takes writes")
         return self
+
+    @property
+    def pid(self) -> int:
+        """Of the process that runs, or ran last."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start_again_if_it_has_ended(self) -> None:
+        """What an init system does."""
+        assert self._process is not None
+        if self._process.poll() is not None:
+            self._spawn()
+
+    def _spawn(self) -> None:
+        with self.log.open("ab") as log:
+            environment = {**os.environ, **self._program.environment}
+            self._process = subprocess.Popen(self._program.command, env=environment, stdout=log, stderr=log)
 
     def kill(self) -> None:
         """End it by SIGKILL."""

@@ -32,6 +32,12 @@ class OwnRedis:
         wait_until(self._answers, START_SECONDS, "the redis-server answers")
         return self
 
+    @property
+    def pid(self) -> int:
+        """Of the process that runs, or ran last."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """End it by SIGKILL."""
         if self._process is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 import requests
 from docker.errors import APIError
@@ -15,6 +17,7 @@ from jobrunner.errors import (
     CommandNotFound,
     ContainerRejected,
     ContainerVanished,
+    EngineDiskFull,
     ImageNotFound,
     ImagePullFailed,
     ImageRefused,
@@ -25,6 +28,7 @@ from jobrunner.executors.docker.errors import (
     create_error,
     engine_words,
     is_engine_trouble,
+    is_refusal,
     pull_error,
     root_reason,
     start_error,
@@ -151,7 +155,7 @@ def test_an_image_without_a_command_is_told_in_words() -> None:
         ("unexpected EOF", ImagePullFailed),
         ("toomanyrequests: You have reached your pull rate limit", ImagePullFailed),
         ("received unexpected HTTP status: 503 Service Unavailable", ImagePullFailed),
-        ("write /var/lib/docker/tmp/x: no space left on device", ImagePullFailed),
+        ("write /var/lib/docker/tmp/x: no space left on device", EngineDiskFull),
     ],
 )
 def test_a_pull_that_fails_says_whether_another_try_may_help(reason: str, kind: type[JobrunnerError]) -> None:
@@ -178,6 +182,26 @@ def test_the_engines_words_are_one_line_of_bounded_length() -> None:
     assert len(words) == LONGEST_REASON
 
 
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [
+        (PermissionError(13, "Permission denied"), True),
+        (ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required"), True),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), False),
+        (ConnectionRefusedError(111, "Connection refused"), False),
+        (FileNotFoundError(2, "No such file or directory"), False),
+    ],
+)
+def test_a_socket_or_a_certificate_that_is_not_for_us_is_told_from_an_engine_that_is_away(
+    cause: OSError, expected: bool
+) -> None:
+    if isinstance(cause, ssl.SSLError):
+        cause.reason = str(cause).split("SSL: ")[1].split("]")[0]
+    wrapped = requests.ConnectionError("Connection aborted.")
+    wrapped.__cause__ = cause
+    assert is_refusal(wrapped) is expected
+
+
 def test_the_reason_of_a_wrapped_error_is_its_first_cause() -> None:
     try:
         try:
@@ -197,3 +221,15 @@ def test_a_registry_that_refuses_says_whether_it_was_given_a_login(with_credenti
     )
     assert type(told) is ImageRefused
     assert words in str(told) and '"r:5000"' in str(told)
+
+
+def test_a_full_disk_is_told_in_so_many_words() -> None:
+    full = "mkdir /var/lib/docker/overlay2/5d: no space left on device"
+    failures = (
+        create_error(api_error(full, 500), "i:1"),
+        start_error(api_error(full, 500), "i:1"),
+        pull_error(f"failed to register layer: {full}", parse_image("i:1"), with_credentials=False),
+    )
+    for failure in failures:
+        assert isinstance(failure, EngineDiskFull)
+        assert str(failure).startswith("the disk of the node's Engine is full")

@@ -35,6 +35,11 @@ class LiveServer:
         self._hub: OutputHub | None = None
         self._talks: set[asyncio.Task[None]] = set()
 
+    @property
+    def followers(self) -> int:
+        """How many clients follow something."""
+        return len(self._talks)
+
     def check_room(self) -> None:
         """Raise Ending or Busy where nobody can be taken in."""
         if self._farm.stopping.is_set():

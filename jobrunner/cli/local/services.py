@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from redis.exceptions import RedisError
-
 from jobrunner.cli.local.data_folder import DataFolder
 from jobrunner.cli.local.embedded import mongodb_program, mongodb_url, redis_program, redis_url
 from jobrunner.cli.local.programs import Program
-from jobrunner.errors import EngineUnavailable, SettingsError, StoreUnavailable
+from jobrunner.errors import EngineUnavailable, QueueUnavailable, ServiceUnavailable, SettingsError, StoreUnavailable
 from jobrunner.executors.docker.client import EngineClient
 from jobrunner.queueing import connection as redis_connection
 from jobrunner.settings import Settings
@@ -65,10 +63,10 @@ def check_configured_services(settings: Settings) -> None:
 
 def _check_redis(settings: Settings) -> None:
     try:
-        with redis_connection.connect(settings) as client:
+        with redis_connection.connect(settings) as client, redis_connection.translating_errors():
             client.ping()
-    except RedisError as error:
-        raise SettingsError(_unanswered("Redis", "redis_url", error)) from None
+    except QueueUnavailable as error:
+        raise SettingsError(_unusable("Redis", "redis_url", error)) from None
 
 
 def _check_mongodb(settings: Settings) -> None:
@@ -76,12 +74,14 @@ def _check_mongodb(settings: Settings) -> None:
     try:
         mongo_connection.MongoHealth().check()
     except StoreUnavailable as error:
-        raise SettingsError(_unanswered("MongoDB", "mongodb_url", error)) from None
+        raise SettingsError(_unusable("MongoDB", "mongodb_url", error)) from None
     finally:
         mongo_connection.disconnect()
 
 
-def _unanswered(service: str, setting: str, error: Exception) -> str:
+def _unusable(service: str, setting: str, error: ServiceUnavailable) -> str:
+    if error.is_refusal:
+        return str(error)
     # Of the error only its kind: its words can hold the address, and that the password.
     kind = type(error.__cause__ or error).__name__
     return (

@@ -9,6 +9,7 @@ due       scheduled executions whose alarm was lost
 prune     executions, and output of executions, that were kept for long enough
 presence  what each node is to the farm, where that has changed
 limits    executions that are counted under a limit and do not run: freed
+count     ended executions: added to the totals of the farm
 prune_files  uploaded files that nobody used for long enough, and uploads that were broken off
 resume    executions that this node holds but does not run (run by the node's worker)
 reap      containers of this farm whose execution is over (run by the node's worker)

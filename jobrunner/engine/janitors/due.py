@@ -17,7 +17,7 @@ def fire_overdue(farm: Farm) -> None:
     """Look through all that are overdue, a batch at a time; those that have an alarm ring by themselves."""
     before = farm.clock.now() - timedelta(seconds=GRACE_SECONDS)
     after_id = None
-    while batch := farm.store.executions.waiting(State.SCHEDULED, before, after_id, BATCH):
+    while batch := farm.store.executions.overdue(before, after_id, BATCH):
         for execution_id in farm.triggers.without_alarm(batch):
             _fire(farm, execution_id)
         after_id = batch[-1]

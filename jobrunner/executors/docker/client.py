@@ -20,7 +20,7 @@ from urllib3.connection import HTTPConnection
 
 from jobrunner.domain.engine_circuit import Circuit
 from jobrunner.errors import EngineUnavailable, SettingsError
-from jobrunner.executors.docker.errors import engine_words, root_reason
+from jobrunner.executors.docker.errors import engine_words, is_refusal, root_reason
 from jobrunner.settings import Settings
 
 CONNECT_SECONDS = 5.0
@@ -75,7 +75,8 @@ class EngineClient:
         except APIError as error:
             raise self._unavailable(f"answered with an error: {engine_words(error)}") from error
         except (OSError, urllib3.exceptions.HTTPError, DockerException) as error:  # requests' errors are OSErrors
-            raise self._unavailable(f"does not answer: {root_reason(error)}") from error
+            what = f"does not answer: {root_reason(error)}"
+            raise self._unavailable(what, is_refusal=is_refusal(error)) from error
 
     @contextmanager
     def aside(self) -> Iterator[APIClient]:
@@ -87,8 +88,8 @@ class EngineClient:
         except (OSError, urllib3.exceptions.HTTPError, DockerException, ValueError) as error:
             raise self._unavailable(f"does not tell: {root_reason(error)}") from error
 
-    def _unavailable(self, what: str) -> EngineUnavailable:
-        return EngineUnavailable(f"the Docker Engine at {self._settings.docker_host} {what}")
+    def _unavailable(self, what: str, *, is_refusal: bool = False) -> EngineUnavailable:
+        return EngineUnavailable(f"the Docker Engine at {self._settings.docker_host} {what}", is_refusal=is_refusal)
 
     def version(self) -> str:
         """The Engine's version, or EngineUnavailable within CHECK_SECONDS.

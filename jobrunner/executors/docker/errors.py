@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 
 from docker.errors import APIError
 from docker.errors import ImageNotFound as NoSuchImage
@@ -14,6 +15,7 @@ from jobrunner.errors import (
     ContainerError,
     ContainerRejected,
     ContainerVanished,
+    EngineDiskFull,
     ImageNotFound,
     ImagePullFailed,
     ImageRefused,
@@ -31,6 +33,7 @@ ENGINE_TROUBLE = (  # the Engine's own fault, not the job's
     "shutting down",
     "client version",
 )
+BAD_CERTIFICATE = ("CERTIFICATE", "UNKNOWN_CA")  # in what OpenSSL names the reason
 UNREACHABLE_REGISTRY = (
     "dial tcp",
     "no such host",
@@ -62,6 +65,7 @@ IMAGE_NOT_GIVEN = (
 START_FORGOTTEN = re.compile(r"task [0-9a-f]{64}: already exists")
 NO_NETWORK = re.compile(r"network (?P<name>\S+) not found")
 NO_FOLDER = "bind source path does not exist"
+FULL_DISK = "no space left on device"
 
 
 def engine_words(error: APIError) -> str:
@@ -69,12 +73,25 @@ def engine_words(error: APIError) -> str:
     return _one_line(NOISE.sub("", str(error.explanation or error)).removesuffix(": unknown"))
 
 
+def root_cause(error: BaseException) -> BaseException:
+    """The first cause of an error that libraries have wrapped."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    return error
+
+
 def root_reason(error: BaseException) -> str:
-    """The first cause of an error that libraries have wrapped, in one line: `Connection refused`."""
-    cause = error
-    while cause.__cause__ or cause.__context__:
-        cause = cause.__cause__ or cause.__context__  # type: ignore[assignment]
+    """That cause in one line: `Connection refused`."""
+    cause = root_cause(error)
     return _one_line(getattr(cause, "strerror", None) or str(cause) or type(cause).__name__)
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the Engine cannot be reached for who we are, or who it is: a socket or a certificate is at fault."""
+    cause = root_cause(error)
+    if isinstance(cause, ssl.SSLError):
+        return any(word in str(cause.reason) for word in BAD_CERTIFICATE)
+    return isinstance(cause, PermissionError)
 
 
 def _one_line(text: str) -> str:
@@ -101,7 +118,7 @@ def create_error(error: APIError, image: str) -> ContainerError:
         return ContainerRejected(f'the image "{image}" has no command of its own: the job must give one')
     if NO_FOLDER in str(error.explanation).lower():
         return ContainerRejected("the folder of a volume is not there on the node (its setting node_volumes)")
-    return ContainerRejected(f"the Engine refused to create the container: {engine_words(error)}")
+    return _rejected("create", error)
 
 
 def start_error(error: APIError, image: str) -> ContainerError:
@@ -117,12 +134,22 @@ def start_error(error: APIError, image: str) -> ContainerError:
         return ContainerVanished("its container vanished before it was started")
     if START_FORGOTTEN.search(str(error.explanation)):
         return ContainerVanished("the Engine ended while it started the container, and does not know what became of it")
-    return ContainerRejected(f"the Engine refused to start the container: {engine_words(error)}")
+    return _rejected("start", error)
+
+
+def _rejected(what: str, error: APIError) -> ContainerError:
+    words = engine_words(error)
+    if FULL_DISK in words.lower():
+        return EngineDiskFull(f"the disk of the node's Engine is full; it could not {what} the container: {words}")
+    return ContainerRejected(f"the Engine refused to {what} the container: {words}")
 
 
 def pull_error(reason: str, image: ImageReference, *, with_credentials: bool) -> ContainerError:
     """Why an image did not come, from what the Engine said about it."""
     words = reason.lower()
+    if FULL_DISK in words:
+        full = "the disk of the node's Engine is full"
+        return EngineDiskFull(f'{full}; the image "{image}" could not be pulled: {_one_line(reason)}')
     if NOT_TOLD not in words and any(marker in words for marker in REFUSED):
         why = "does not take this node's login" if with_credentials else "wants a login, and this node has none for it"
         return ImageRefused(f'the registry "{image.registry}" of the image "{image}" {why}: {_one_line(reason)}')

@@ -20,6 +20,7 @@ from jobrunner.engine.janitors.rescue import Rescue
 from jobrunner.engine.janitors.resume import Resume
 from jobrunner.engine.run import run_execution
 from jobrunner.engine.run_end import RunEnd
+from jobrunner.errors import QueueUnavailable
 from jobrunner.executors.fake import FakeExecutor
 from tests.support.engine_world import World
 from tests.support.farm import wait_until
@@ -93,6 +94,34 @@ def test_all_is_looked_through_a_batch_at_a_time(world: World, monkeypatch: pyte
     requeue(world.farm())
     assert {waiting for _, waiting in world.queue.waiting} == {e.id for e in now + later}
     assert sum(world.queue.lengths().values()) == 20
+
+
+def test_what_has_no_message_gets_one_in_the_order_in_which_it_came(world: World) -> None:
+    executions = []
+    for _ in range(10):
+        executions.append(world.submit())
+        world.clock.move(1)
+    world.queue.waiting.clear()
+    world.clock.move(3)
+    requeue(world.farm())
+    assert [waiting for _, waiting in world.queue.waiting] == [e.id for e in executions]
+
+
+def test_a_queue_that_takes_no_more_is_asked_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(5):
+        world.submit()
+    world.queue.waiting.clear()
+    world.clock.move(3)
+    asked = []
+
+    def push(execution_id: str, *_: object, **__: object) -> str:
+        asked.append(execution_id)
+        raise QueueUnavailable("it is full")
+
+    monkeypatch.setattr(world.queue, "push", push)
+    with pytest.raises(QueueUnavailable):
+        requeue(world.farm())
+    assert len(asked) == 1
 
 
 # ---------------------------------------------------------------------------------------------------------- due

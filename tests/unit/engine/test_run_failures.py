@@ -8,7 +8,7 @@ from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.states import State
 from jobrunner.engine.run import run_execution
 from jobrunner.engine.run_end import RunEnd
-from jobrunner.errors import CommandNotExecutable, ContainerRejected, ImageNotFound, ImagePullFailed
+from jobrunner.errors import CommandNotExecutable, ContainerRejected, EngineDiskFull, ImageNotFound, ImagePullFailed
 from jobrunner.executors.fake import Script
 from tests.support.engine_world import World
 from tests.support.farm import wait_until
@@ -69,6 +69,17 @@ def test_a_container_that_does_not_start_fails_the_execution_in_words(
     ended = world.get(execution)
     assert (ended.state, ended.cause, ended.exit_code, ended.reason) == (State.FAILED, cause, exit_code, str(error))
     assert world.engine.containers == {}
+
+
+def test_a_node_without_room_takes_nothing_new_for_a_while(world: World) -> None:
+    world.engine.scripts[("large",)] = Script(start_error=EngineDiskFull("the disk is full"))
+    execution, node = world.submit("large"), world.node()
+    run_execution(node, execution.id)
+    ended = world.get(execution)
+    assert (ended.state, ended.cause, ended.reason) == (State.FAILED, Cause.CONTAINER_REJECTED, "the disk is full")
+    assert not node.takes_work
+    world.clock.move(11)
+    assert node.takes_work
 
 
 def test_a_command_that_is_not_there_fails_the_execution_in_words(world: World) -> None:

@@ -1,0 +1,1 @@
+"""GET /metrics: what there is to measure, in the forms that Prometheus reads."""
