@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import platform
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
 import structlog

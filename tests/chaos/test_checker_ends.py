@@ -95,6 +95,22 @@ def test_of_what_ends_while_its_engine_is_away_the_end_may_be_missing_if_that_is
     assert promises_broken(silent) == {"output"}
 
 
+def test_what_starts_while_its_engine_ends_may_find_itself_without_its_files() -> None:
+    ended = {"status": "failed", "cause": "exit_code", "exit_code": 2, "stdout": MARKED, "stderr": MARKED}
+    times = {"pulling": T0 + 1.5, "running": T0 + 2, "failed": LOST_AT}
+    run = and_tried_again(kept(), times=times, **ended)
+    run = replace(run, starts=[each for each in run.starts if not container_id("fast-1").startswith(each.container)])
+    assert promises_broken(run) == {"ended wrong", "output", "witness"}
+    assert violations(with_absence(run, T0 + 2.2, LOST_AT)) == []
+
+
+def test_what_an_engine_without_room_could_not_log_may_be_missing() -> None:
+    run = replace(with_execution(kept(), "fast-1", stdout=FIRST_LINE, stderr=b""), engine_of={"one": "engine-1"})
+    assert promises_broken(run) == {"output"}
+    full = FaultDone(DISK_OF_ENGINE, "engine-1", LOST_AT - 3, LOST_AT + 1)
+    assert violations(replace(run, faults=[*run.faults, full])) == []
+
+
 def test_what_had_ended_before_its_engine_did_must_be_whole_whatever_is_told() -> None:
     noted_at = LOST_AT + 30
     times = {"enqueued": T0 + 1, "running": T0 + 2, "done": noted_at}

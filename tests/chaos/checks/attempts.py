@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from tests.chaos.checks.absences import ended_with_its_engine
+from tests.chaos.checks.absences import ended_with_its_engine, start_was_cut_off
 from tests.chaos.checks.ends import was_removed
 from tests.chaos.checks.terms import Violation, chains_of, container_of, kinds_of, named
 from tests.chaos.records import Run
@@ -50,6 +50,7 @@ def containers_start_once(run: Run) -> Iterator[Violation]:
         if count > 1:
             yield Violation("doubled", f"container {container} was started {count} times")
     for execution in run.executions:
-        may_be_first_killed = was_removed(run, execution) or ended_with_its_engine(run, execution)
+        by_engine = ended_with_its_engine(run, execution) or start_was_cut_off(run, execution)
+        may_be_first_killed = by_engine or was_removed(run, execution)
         if execution.exit_code is not None and not counts[container_of(execution)] and not may_be_first_killed:
             yield Violation("witness", f"{named(execution)} is {execution.status}, and its container did not start")

@@ -9,8 +9,6 @@ from tests.chaos.checks.terms import OVER, Violation, kinds_of, named, rank_of
 from tests.chaos.jobs import Kind
 from tests.chaos.records import DISK_OF_ENGINE, IMAGE, Run, SeenExecution
 
-CLOSE_SECONDS = 10.0  # how long it may take on a busy machine from the end of a container to that of its execution
-
 
 def ends_as_it_should(run: Run) -> Iterator[Violation]:
     """By its own exit code; else there is a fault that explains the end."""
@@ -28,11 +26,12 @@ def _explained(run: Run, execution: SeenExecution, kind: Kind, stopped_at: float
         case "done", "success":
             return execution.exit_code == kind.exit_code == 0
         case "failed", "exit_code":
-            return execution.exit_code == kind.exit_code != 0 or ended_with_its_engine(run, execution)
+            by_engine = ended_with_its_engine(run, execution) or start_was_cut_off(run, execution)
+            return execution.exit_code == kind.exit_code != 0 or by_engine
         case "failed", "engine_disk_full":  # there was no room for it
-            return _ended_while(run, execution, DISK_OF_ENGINE)
+            return ended_while(run, execution, DISK_OF_ENGINE)
         case "failed", "image_not_found":
-            return _ended_while(run, execution, IMAGE)
+            return ended_while(run, execution, IMAGE)
         case "failed", "killed":
             return was_removed(run, execution) or ended_with_its_engine(run, execution)
         case "lost", "container_vanished":
@@ -45,7 +44,7 @@ def _explained(run: Run, execution: SeenExecution, kind: Kind, stopped_at: float
     return False
 
 
-def _ended_while(run: Run, execution: SeenExecution, kind: str) -> bool:
+def ended_while(run: Run, execution: SeenExecution, kind: str) -> bool:
     """Whether it ended after a fault of this kind of its Engine, and was there before that was over."""
     at, engine = execution.finished_at or 0.0, run.engine_of.get(execution.node or "")
     return any(

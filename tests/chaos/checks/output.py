@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.chaos.checks.absences import READ_SECONDS, absence_after_the_end, absence_at_the_end
-from tests.chaos.checks.ends import was_removed
+from tests.chaos.checks.ends import ended_while, was_removed
 from tests.chaos.checks.terms import Violation, container_of, ended_by_itself, kinds_of, named
 from tests.chaos.jobs import FIRST_WORD, UUID_LENGTH, Kind
-from tests.chaos.records import Run, SeenExecution
+from tests.chaos.records import DISK_OF_ENGINE, Run, SeenExecution
 
 FIRST_LINE_BYTES = len(FIRST_WORD) + UUID_LENGTH + 1
 MARKER = b"\n[jobrunner: "  # what a line begins with that stands in the place of what is not there
@@ -38,7 +38,8 @@ def _lines_to_be_there(run: Run, execution: SeenExecution, kind: Kind) -> int:
     Of what has no exit code nobody has seen the end. Of what ended while its Engine was away, the end is lost.
     """
     away = absence_at_the_end(run, execution)
-    if execution.exit_code is None or was_removed(run, execution):
+    has_no_log = ended_while(run, execution, DISK_OF_ENGINE)  # a worker that was away then finds nothing in it
+    if execution.exit_code is None or was_removed(run, execution) or has_no_log:
         return 0
     if ended_by_itself(execution, kind) and away is None:
         return kind.lines + 1
@@ -79,6 +80,7 @@ def output_is_of_the_start(run: Run) -> Iterator[Violation]:
     """The first line that is stored has the word that the container itself noted when it started."""
     words = {start.container: start.word.encode() for start in run.starts}
     for execution in run.executions:
-        stored, word = execution.stdout[:FIRST_LINE_BYTES], words.get(container_of(execution), b"")
+        content, _ = _without_marker(execution.stdout)
+        stored, word = content[:FIRST_LINE_BYTES], words.get(container_of(execution), b"")
         if stored and not (FIRST_WORD + word + b"\n").startswith(stored):
             yield Violation("output", f"stdout of {named(execution)} begins with {stored!r}, not with {word!r}")
