@@ -248,7 +248,7 @@ FAILURES = (
     Failure(
         "Docker Engine killed, 5 s away, with live-restore",
         _engine_ends(signal.SIGKILL),
-        "containers go on; of one that ends meanwhile nobody knows how: `failed`, tried again where it has retries",
+        "containers go on; of one that ends meanwhile nobody knows how: `lost`, tried again where it has retries",
         world=World.LIVE_RESTORE,
     ),
     Failure(
