@@ -62,6 +62,19 @@ def test_a_time_limit_that_passes_is_no_failure(
     assert executor.wait(CONTAINER, 1).status is ContainerStatus.RUNNING
 
 
+@pytest.mark.parametrize(("limit_bytes", "is_told"), [(2**24, True), (0, False)])
+def test_a_lack_of_memory_that_the_engine_notes_after_the_end_is_told(
+    executor: DockerExecutor, monkeypatch: pytest.MonkeyPatch, limit_bytes: int, is_told: bool
+) -> None:
+    killed = STATE | {"Status": "exited", "ExitCode": 137, "FinishedAt": "2026-01-02T03:04:06Z"}
+    answers = iter([killed | {"OOMKilled": False}, killed | {"OOMKilled": True}])
+    rest = INSPECTED | {"HostConfig": {"Memory": limit_bytes}}
+    monkeypatch.setattr(APIClient, "wait", lambda *_, **__: None)
+    monkeypatch.setattr(APIClient, "inspect_container", lambda *_: rest | {"State": next(answers)})
+    ended = executor.wait(CONTAINER, 1).ended
+    assert ended is not None and ended.oom_killed is is_told
+
+
 def test_a_wait_that_is_cut_off_does_not_look_like_its_time_limit(
     executor: DockerExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from docker.types import HostConfig, LogConfig
 
 from jobrunner.domain.executions import Execution
-from jobrunner.domain.outcomes import ContainerExit
+from jobrunner.domain.outcomes import SIGKILL_EXIT_CODE, ContainerExit
 from jobrunner.domain.ports import Container, ContainerStatus
 from jobrunner.executors.docker.container_options import container_arguments, host_arguments
 from jobrunner.executors.docker.limits import resource_limits
@@ -98,6 +98,13 @@ def _exit(state: Mapping[str, Any]) -> ContainerExit:
         # The two come from different processes: a quick command can seem to finish half a millisecond before it starts.
         finished_at = max(started_at, finished_at)
     return ContainerExit(state["ExitCode"], state["OOMKilled"], started_at, finished_at)
+
+
+def may_lack_memory(inspected: Mapping[str, Any]) -> bool:
+    """Whether it was killed, has a limit of memory, and the Engine does not say (yet) that this was why."""
+    state = inspected["State"]
+    is_killed = state["Status"] == "exited" and state["ExitCode"] == SIGKILL_EXIT_CODE
+    return is_killed and not state["OOMKilled"] and bool(inspected["HostConfig"]["Memory"])
 
 
 def from_listing(listed: Mapping[str, Any]) -> Container:

@@ -26,6 +26,7 @@ from jobrunner.executors.docker.containers import (
     creation,
     from_inspection,
     from_listing,
+    may_lack_memory,
 )
 from jobrunner.executors.docker.engine_absence import was_away_at_end
 from jobrunner.executors.docker.errors import create_error, is_engine_trouble, start_error
@@ -37,6 +38,8 @@ from jobrunner.settings import Settings
 CREATE_ATTEMPTS, CREATE_PAUSE_SECONDS = 20, 0.05
 SHORTEST_WAIT_SECONDS = 0.001
 CONFLICT = 409
+# The Engine hears of the end of a container and of its lack of memory apart, in either order (seen with 20.10, busy).
+LATE_OOM_SECONDS = 0.5
 HIJACK = {"Connection": "Upgrade", "Upgrade": "tcp"}
 
 
@@ -137,7 +140,11 @@ class DockerExecutor:
         with self._existing(container) as api:
             if seconds >= SHORTEST_WAIT_SECONDS:
                 _wait_for_exit(api, container.id, seconds)
-            return from_inspection(api.inspect_container(container.id))
+            inspected = api.inspect_container(container.id)
+            if may_lack_memory(inspected):
+                time.sleep(LATE_OOM_SECONDS)
+                inspected = api.inspect_container(container.id)
+            return from_inspection(inspected)
 
     def may_have_lost_the_end(self, container: Container) -> bool:
         """Whether the Engine was away at its end; see jobrunner.executors.docker.engine_absence."""
