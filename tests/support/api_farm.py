@@ -22,6 +22,7 @@ from jobrunner.engine.move import move
 from jobrunner.settings import Settings
 from jobrunner.store import connection
 from jobrunner.wiring import mongo_store
+from tests.support.farm import PATIENT
 from tests.support.list_queue import DictTriggers, ListQueue
 
 CLOSE_SECONDS = 5.0
@@ -72,7 +73,7 @@ class ApiFarm:
 def api_farm(mongodb_url: str, **settings: Any) -> Iterator[ApiFarm]:
     """An ApiFarm with a database of its own, which is dropped at the end."""
     database = f"jobrunner-api-{uuid4().hex[:12]}"
-    chosen = Settings(mongodb_url=mongodb_url, mongodb_database=database, **settings)
+    chosen = Settings(mongodb_url=mongodb_url, mongodb_database=database, **{**PATIENT, **settings})
     connection.connect(chosen)
     try:
         connection.ensure_indexes()

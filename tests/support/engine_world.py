@@ -27,7 +27,7 @@ from jobrunner.engine.submit import submit
 from jobrunner.executors.fake import FakeEngine, FakeExecutor, Script
 from jobrunner.settings import Settings
 from jobrunner.wiring import mongo_store
-from tests.support.farm import wait_until
+from tests.support.farm import PATIENT, wait_until
 from tests.support.list_queue import DictTriggers, ListQueue
 from tests.support.port_faults import Trouble
 
@@ -104,7 +104,7 @@ class World:
 
     def farm(self, **settings: Any) -> Farm:
         """The farm as one process sees it."""
-        chosen = Settings(**{"node": "one", **self.settings, **settings})
+        chosen = Settings(**{"node": "one", **PATIENT, **self.settings, **settings})
         return Farm(chosen, self.store, self.queue, self.triggers, self.events.append, self.clock)
 
     def node(self, **settings: Any) -> ThisNode:

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import requests
 
+# Other tests may keep the disk busy for longer than the API would wait by default.
+PATIENT: Mapping[str, Any] = {"api_service_timeout_seconds": 10}
 T = TypeVar("T")
 START_SECONDS = 60  # of a farm among other tests, on a machine with two cores
 END_SECONDS = 15
@@ -55,7 +57,7 @@ class Farm:
             "mongodb_database": name,
             "redis_url": redis_url,
             "api_port": self.port,
-            "api_service_timeout_seconds": 10,  # other tests may keep the disk busy for longer than the default
+            **PATIENT,
             "state_dir": folder,
             "janitor_interval_seconds": 1,
             "node_beat_seconds": 1,
