@@ -21,7 +21,7 @@ from tests.support.farm import Farm, wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
 
-JOBS, LAYER = int(os.environ.get("JOBRUNNER_TEST_GRAPH_JOBS", "150")), 25
+JOBS, LAYER = int(os.environ.get("JOBRUNNER_TEST_GRAPH_JOBS", "100")), 25
 ENDS = ("done", "failed", "stopped")
 SATISFIED_BY = {"succeeds": {"done"}, "fails": {"failed"}, "finishes": set(ENDS)}
 
@@ -112,7 +112,7 @@ def kill(farm: Farm, name: str) -> None:
 def test_a_graph_is_taken_in_whole_and_runs_once_while_everybody_is_killed(make_farm: FarmMaker) -> None:
     farm = make_farm()
     farm.start_all("one")
-    jobs = graph(farm, 60)
+    jobs = graph(farm, 40)
     with ThreadPoolExecutor(1) as threads:
         answer = threads.submit(post, farm, jobs)
         time.sleep(0.15)  # somewhere in the middle of it; wherever that is, it must come out right

@@ -105,7 +105,7 @@ def test_an_outside_fuzzer_finds_no_500_and_no_answer_that_is_not_documented(ser
     """Schemathesis, all checks, in a short form; by hand with more --max-examples."""
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "--config-file", "conf/schemathesis.toml"),
-        *("run", f"{served.url}/openapi.json", "--checks", "all", "--max-examples", "3", "--seed", "1"),
+        *("run", f"{served.url}/openapi.json", "--checks", "all", "--max-examples", "2", "--seed", "1"),
         *("--request-timeout", "20", "--continue-on-failure", "--no-color"),
         # Its checks of keys are made with one that is good: requests without it, and with another, must be refused.
         *("--header", f"Authorization: {served.http.headers['Authorization']!s}"),

@@ -160,9 +160,9 @@ def wait_for_messages(wiring: Wiring, count: int) -> None:
 
 
 def test_many_crons_of_one_instant_are_all_enqueued_once(processes: Farm, wiring: Wiring) -> None:
-    farm, count = wiring.farm, 500
+    farm, count = wiring.farm, 250
     start_scheduler(processes, "scheduler")
-    due = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=30)
+    due = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=20)
     expression = f"{due.minute} {due.hour} * * * {due.second}"
     with ThreadPoolExecutor(8) as threads:
         job_ids = list(threads.map(lambda _: cron(farm, expression), range(count)))
