@@ -30,6 +30,8 @@ from tests.support.own_redis import OwnRedis
 
 pytestmark = pytest.mark.services
 
+SILENT_SECONDS = 15  # a worker may take so long to start again, on a machine that runs other tests
+
 
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
@@ -52,7 +54,7 @@ def made(
     redis: OwnRedis, mongod: OwnMongod, test_image: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Farm]:
     name = f"test_{uuid4().hex[:12]}"
-    settings = {"farm_id": name.replace("_", "-"), "mongodb_timeout_seconds": 1}
+    settings = {"farm_id": name.replace("_", "-"), "mongodb_timeout_seconds": 1, "node_silent_seconds": SILENT_SECONDS}
     farm = Farm(name, mongod.url, redis.url, tmp_path_factory.mktemp(name), test_image, **settings)
     farm.start_all()
     yield farm
@@ -118,10 +120,8 @@ def test_a_killed_worker_s_containers_go_on_and_the_next_worker_adopts_them(shak
     with containers_of(shaken) as found:
         assert [container.status for container in found] == ["running"] * 5
     adopted_before = shaken.log("one").count('"adopted"')
-    since = time.monotonic()
-    shaken.start_worker("one")
-    wait_until(lambda: shaken.log("one").count('"adopted"') == adopted_before + 5, 10, "all five are adopted")
-    assert time.monotonic() - since < 5
+    shaken.start_worker("one")  # how soon it adopts them is measured by scripts/bench
+    wait_until(lambda: shaken.log("one").count('"adopted"') == adopted_before + 5, 60, "all five are adopted")
     end_and_assert_whole(shaken, jobs)
 
 
@@ -267,7 +267,7 @@ def test_what_a_node_held_that_stays_away_is_lost_and_runs_on_another(shaken: Fa
     since = time.monotonic()
     shaken.start_worker("one")
     lost = shaken.wait_for_end(accepted)
-    assert time.monotonic() - since < 5 + 5  # node_silent_seconds, and a few looks of the janitor
+    assert time.monotonic() - since < SILENT_SECONDS + 10  # and a few looks of the janitor
     assert (lost["status"], lost["cause"]) == ("lost", "node_lost")
     assert "'two'" in lost["error"]
 
@@ -287,7 +287,7 @@ def test_what_a_node_held_that_stays_away_is_lost_and_runs_on_another(shaken: Fa
 def test_a_worker_that_hung_for_too_long_ends_what_was_given_up_meanwhile(shaken: Farm) -> None:
     accepted, _ = running(shaken, *SAYS_BYE)
     shaken.processes["one"].send_signal(signal.SIGSTOP)
-    lost = shaken.wait_for_end(accepted, seconds=15)
+    lost = shaken.wait_for_end(accepted, seconds=SILENT_SECONDS + 30)
     shaken.processes["one"].send_signal(signal.SIGCONT)
     assert (lost["status"], lost["cause"]) == ("lost", "node_lost")
     wait_until(lambda: not container_ids(shaken), 8, "its container is removed")

@@ -113,8 +113,8 @@ def test_a_full_disk_of_an_engine_is_the_reason_that_is_told_and_leaves_nothing_
 ) -> None:
     ensure_test_image(engine.host)
     farm = start_farm("one", docker_host=engine.host)
-    goes_on = farm.post_job("sh", "-c", "while [ ! -e /tmp/end ]; do sleep 0.2; done; echo end", **NO_NETWORK)
-    farm.wait_for_status(goes_on, "running")
+    goes_on = farm.post_job("sh", "-c", "echo up; while [ ! -e /tmp/end ]; do sleep 0.2; done", **NO_NETWORK)
+    wait_until(lambda: farm.output(goes_on, "stdout"), END_SECONDS, "its container runs")
     disk_of_engine.fill()
     failed = farm.wait_for_end(farm.post_job("true", **NO_NETWORK))
     assert (failed["status"], failed["cause"]) == ("failed", "engine_disk_full")
