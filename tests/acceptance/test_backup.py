@@ -13,9 +13,9 @@ import pytest
 from pymongo import MongoClient
 from redis import Redis
 
-from tests.acceptance.conftest import FarmMaker
 from tests.support.farm import Farm, wait_until
 from tests.support.farm_leftovers import forget_in_redis, remove_containers
+from tests.support.farm_maker import FarmMaker
 
 pytestmark = pytest.mark.services
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import FarmMaker
 from tests.support.clocks import Clocks
 from tests.support.farm import wait_until
+from tests.support.farm_maker import FarmMaker
 
 pytestmark = pytest.mark.services
 

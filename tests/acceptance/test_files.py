@@ -17,9 +17,9 @@ import psutil
 import pytest
 from pymongo import MongoClient
 
-from tests.acceptance.conftest import FarmMaker
 from tests.support.containers import container_ids
 from tests.support.farm import Farm, wait_until
+from tests.support.farm_maker import FarmMaker
 
 pytestmark = pytest.mark.services
 

@@ -13,9 +13,9 @@ import psutil
 import pytest
 from pymongo import MongoClient
 
-from tests.acceptance.conftest import FarmMaker
 from tests.acceptance.test_files import outputs, shell, upload
 from tests.support.farm import Farm, wait_until
+from tests.support.farm_maker import FarmMaker
 
 pytestmark = pytest.mark.services
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import requests
 from playwright.sync_api import expect
 
-from tests.acceptance.conftest import FarmMaker
 from tests.support.api_server import PATIENCE_SECONDS, all_frames, documents, text_of, web_socket
 from tests.support.browser import chromium
 from tests.support.farm import Farm
+from tests.support.farm_maker import FarmMaker
 
 FLOOD_BYTES = 16_000_000
 CLOCK = "while [ $n -lt 10 ]; do cut -d' ' -f1 /proc/uptime; n=$((n+1)); sleep 0.4; done"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import FarmMaker
 from tests.support.farm import Farm, wait_until
+from tests.support.farm_maker import FarmMaker
 from tests.support.metrics import Scrape, read_metrics
 
 pytestmark = pytest.mark.services

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from jobrunner.notifiers.signature import sign
-from tests.acceptance.conftest import FarmMaker
 from tests.support.farm import Farm, wait_until
+from tests.support.farm_maker import FarmMaker
 from tests.support.mail_server import Inbox, mail_server
 from tests.support.receiver import Call, Receiver, receiver
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import FarmMaker
 from tests.support.farm import Farm, wait_until
+from tests.support.farm_maker import FarmMaker
 
 pytestmark = pytest.mark.services
 SECOND_IN_DAYS = 1 / 86_400

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import FarmMaker
 from tests.support.containers import COUNTS_ON, container_ids, containers_of, tell_to_end
 from tests.support.farm import Farm, wait_until
+from tests.support.farm_maker import FarmMaker
 from tests.support.occupancy import most_at_once
 
 pytestmark = pytest.mark.services

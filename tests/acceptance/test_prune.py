@@ -19,8 +19,8 @@ from jobrunner.domain.states import State
 from jobrunner.settings import Settings
 from jobrunner.store import connection
 from jobrunner.wiring import mongo_store
-from tests.acceptance.conftest import FarmMaker
 from tests.support.farm import Farm, wait_until
+from tests.support.farm_maker import FarmMaker
 
 pytestmark = pytest.mark.services
 

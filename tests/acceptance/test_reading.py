@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.acceptance.conftest import FarmMaker
 from tests.support.farm import Farm, wait_until
+from tests.support.farm_maker import FarmMaker
 
 pytestmark = pytest.mark.services
 

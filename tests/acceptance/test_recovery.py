@@ -35,18 +35,14 @@ SILENT_SECONDS = 15  # a worker may take so long to start again, on a machine th
 
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
-    server = OwnRedis(tmp_path_factory.mktemp("redis")).start()
-    yield server
-    server.thaw()
-    server.kill()
+    with OwnRedis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnMongod]:
-    server = OwnMongod(tmp_path_factory.mktemp("mongod")).start()
-    yield server
-    server.thaw()
-    server.kill()
+    with OwnMongod(tmp_path_factory.mktemp("mongod")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from typing import Any
 import docker
 import pytest
 
-from tests.acceptance.conftest import FarmMaker
 from tests.support.containers import container_ids, containers_of
 from tests.support.farm import Farm, wait_until
+from tests.support.farm_maker import FarmMaker
 from tests.support.occupancy import most_at_once
 
 pytestmark = pytest.mark.services

@@ -17,10 +17,8 @@ pytestmark = pytest.mark.services
 
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
-    server = OwnRedis(tmp_path_factory.mktemp("redis")).start()
-    yield server
-    server.thaw()
-    server.kill()
+    with OwnRedis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import sys
 import pytest
 from pymongo import MongoClient
 
-from tests.acceptance.conftest import FarmMaker
+from tests.support.farm_maker import FarmMaker
 
 pytestmark = pytest.mark.services
 

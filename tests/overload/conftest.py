@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from tests.overload.size import size
 from tests.support.farm import Farm
-from tests.support.farm_leftovers import farm_id_of, remove_containers
+from tests.support.farm_maker import farm_maker
 from tests.support.own_mongod import OwnMongod
 from tests.support.own_redis import OwnRedis
 
@@ -28,18 +27,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
-    server = OwnRedis(tmp_path_factory.mktemp("redis")).start()
-    yield server
-    server.thaw()
-    server.kill()
+    with OwnRedis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
 def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnMongod]:
-    server = OwnMongod(tmp_path_factory.mktemp("mongod")).start()
-    yield server
-    server.thaw()
-    server.kill()
+    with OwnMongod(tmp_path_factory.mktemp("mongod")) as server:
+        yield server
 
 
 @contextmanager
@@ -47,21 +42,14 @@ def farm_starter(
     mongod: OwnMongod, redis: OwnRedis, test_image: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[START_FARM]:
     """Starts farms on these services, with nodes of these names; ends them, and removes their containers."""
-    farms: list[Farm] = []
+    with farm_maker(mongod.url, redis.url, test_image, tmp_path_factory) as make:
 
-    def start(*nodes: str, mongodb_url: str = mongod.url, redis_url: str = redis.url, **settings: object) -> Farm:
-        name = f"test_{uuid4().hex[:12]}"
-        folder: Path = tmp_path_factory.mktemp(name)
-        chosen_here = {"api_service_timeout_seconds": 1.25, "node_silent_seconds": 120}
-        chosen = {"farm_id": farm_id_of(name), **chosen_here, **settings}
-        farms.append(Farm(name, mongodb_url, redis_url, folder, test_image, **chosen))
-        farms[-1].start_all(*nodes)
-        return farms[-1]
+        def start(*nodes: str, **settings: object) -> Farm:
+            farm = make(**{"api_service_timeout_seconds": 1.25, "node_silent_seconds": 120, **settings})
+            farm.start_all(*nodes)
+            return farm
 
-    yield start
-    for farm in farms:
-        farm.end_all()
-        remove_containers(farm_id_of(farm.name))
+        yield start
 
 
 @pytest.fixture(scope="module")

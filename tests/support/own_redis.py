@@ -2,64 +2,33 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 from pathlib import Path
 
-import psutil
 from redis import Redis
 from redis.exceptions import RedisError
 
 from jobrunner.cli.local.embedded import redis_binary
 from tests.support.farm import free_port, wait_until
+from tests.support.own_process import OwnProcess
 
 START_SECONDS = 10
 NO_FILES = ("--save", "", "--appendonly", "no", "--bind", "127.0.0.1")
 
 
-class OwnRedis:
+class OwnRedis(OwnProcess):
     """A server on a free port that keeps nothing on disk: after a restart it is empty."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self._folder, self._options = folder, options
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> OwnRedis:
         """Start it, and wait until it answers."""
         self._process = self._spawn(str(redis_binary()), "--port", str(self.port), *NO_FILES, *self._options)
         wait_until(self._answers, START_SECONDS, "the redis-server answers")
         return self
-
-    @property
-    def pid(self) -> int:
-        """Of the process that runs, or ran last."""
-        assert self._process is not None
-        return self._process.pid
-
-    def kill(self) -> None:
-        """End it by SIGKILL."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(START_SECONDS)
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether it was started, and runs no more."""
-        return self._process is not None and self._process.poll() is not None
-
-    def freeze(self) -> None:
-        """Have it hang: connections are made, and nothing is answered."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-        frozen = psutil.Process(self._process.pid)
-        wait_until(lambda: frozen.status() == psutil.STATUS_STOPPED, 5, "it has stopped")
-
-    def thaw(self) -> None:
-        """Have it go on."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
 
     def client(self) -> Redis:
         """A client without retries."""

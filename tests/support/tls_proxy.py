@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-PIECE_BYTES = 64 * 1024
+from tests.support.relay import relay
+
 START_SECONDS = 10
 
 
@@ -70,26 +71,9 @@ def tls_proxy(unix_socket: str, certificates: Certificates) -> Iterator[int]:
 
 async def _serve(unix_socket: str, context: ssl.SSLContext) -> asyncio.Server:
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_unix_connection(unix_socket)
-        pumps = [asyncio.create_task(_pump(reader, far_writer)), asyncio.create_task(_pump(far_reader, writer))]
-        try:
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for pump in pumps:
-                pump.cancel()
-            far_writer.close()
-            writer.close()
+        await relay(reader, writer, *await asyncio.open_unix_connection(unix_socket))
 
     return await asyncio.start_server(forward, "127.0.0.1", 0, ssl=context)
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while piece := await reader.read(PIECE_BYTES):
-            writer.write(piece)
-            await writer.drain()
-    except OSError:
-        pass  # one side has gone: so does the other
 
 
 async def _cancel_all() -> None:

@@ -9,8 +9,8 @@ import docker
 import pytest
 from docker.errors import ImageNotFound
 
-from tests.acceptance.conftest import FarmMaker
 from tests.support.farm import Farm
+from tests.support.farm_maker import FarmMaker
 from tests.support.mail_server import Inbox, mail_server
 from tests.support.native_api import call, document, example, job_path
 from tests.support.receiver import Receiver, receiver
