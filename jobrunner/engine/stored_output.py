@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from jobrunner.domain.executions import Execution
-from jobrunner.domain.ports import Chunk, OutputStore, Stream
+from jobrunner.domain.ports import Chunk, OutputStore, Store, Stream
 
 BATCH = 4  # chunks: 1 MiB in memory at a time
 LONG_AGO = datetime.min.replace(tzinfo=UTC)  # of chunks that do not say when they were stored
@@ -42,6 +42,17 @@ def read(store: OutputStore, execution_id: str, stream: Stream, offset: int = 0)
                 yield content[skip:]
             skip = max(0, skip - len(content))
         after = batch[-1].sequence
+
+
+def read_kept(store: Store, execution: Execution, stream: Stream, offset: int = 0) -> Iterator[bytes]:
+    """The same, and at its end the notice of deletion, where that came meanwhile: what was read may be a part of it.
+
+    That an output is deleted is said before any of it goes, and only of executions that have ended.
+    """
+    yield from read(store.output, execution.id, stream, offset)
+    newest = store.executions.get(execution.id) if execution.state.is_terminal else None
+    if newest is not None and newest.output_deleted_at is not None:
+        yield notice_of_deletion(newest)
 
 
 def locate(store: OutputStore, execution_id: str, stream: Stream, offset: int) -> tuple[int, int]:

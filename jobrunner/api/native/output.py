@@ -22,7 +22,7 @@ from jobrunner.api.streaming import text_stream
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.ports import Stream
 from jobrunner.engine import queries
-from jobrunner.engine.stored_output import Start, locate, notice_of_deletion, offset_of, read
+from jobrunner.engine.stored_output import Start, locate, notice_of_deletion, offset_of, read_kept
 from jobrunner.errors import Fault, InvalidRequest
 
 BETWEEN_STREAMS = b"\n-=-\n"
@@ -86,11 +86,13 @@ def _both_streams(execution: Execution) -> Response:
 
 def _streams(execution: Execution, begins: Mapping[Stream, int], headers: Mapping[str, str]) -> Response:
     """An answer of these streams, each from the byte where it begins on, one after the other."""
-    output = current_farm().store.output
+    store = current_farm().store
     if query.follow():
-        starts = [StreamStart(stream, *locate(output, execution.id, stream, begin)) for stream, begin in begins.items()]
+        starts = [
+            StreamStart(stream, *locate(store.output, execution.id, stream, begin)) for stream, begin in begins.items()
+        ]
         return followed_body(TextTalk(execution, starts, takes_chunks(), BETWEEN_STREAMS), TEXT.name, headers)
-    pieces = [read(output, execution.id, stream, begin) for stream, begin in begins.items()]
+    pieces = [read_kept(store, execution, stream, begin) for stream, begin in begins.items()]
     parted = [part for piece in pieces for part in ((BETWEEN_STREAMS,), piece)][1:]
     return text_stream(chain.from_iterable(parted), headers)
 

@@ -15,7 +15,17 @@ from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.ports import Chunk, Fragment, OutputStore, Stream
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
-from jobrunner.engine.stored_output import Start, offset_of, offset_of_last_lines, offset_since, read
+from jobrunner.engine.forget import forget_output
+from jobrunner.engine.run import run_execution
+from jobrunner.engine.stored_output import (
+    Start,
+    notice_of_deletion,
+    offset_of,
+    offset_of_last_lines,
+    offset_since,
+    read,
+    read_kept,
+)
 from tests.support.engine_world import World, mongomock_store
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -112,3 +122,14 @@ def test_only_a_few_chunks_are_looked_at_to_find_a_byte_in_a_long_output(
     pieces = read(world.store.output, execution.id, OUT, 3001)
     assert next(pieces) == b"750"
     assert len(looks) <= 12
+
+
+@pytest.mark.parametrize("read_before", [[], [b"one\nthree\n"]])
+def test_who_reads_while_the_output_is_deleted_is_told_so(world: World, read_before: list[bytes]) -> None:
+    execution = world.submit()
+    run_execution(world.node(), execution.id)
+    ended = world.get(execution)
+    reading = read_kept(world.store, ended, OUT)
+    assert [next(reading) for _ in read_before] == read_before
+    pruned = forget_output(world.farm(), ended)
+    assert list(reading) == [notice_of_deletion(pruned)]
