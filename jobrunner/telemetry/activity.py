@@ -17,6 +17,9 @@ from jobrunner.domain.events import Delivered, DeliveryFailed, Event, Pruned, Re
 from jobrunner.domain.measures import Activity, DutyRuns
 from jobrunner.engine.farm import Farm
 
+STORE_EVERY_SECONDS = 5.0
+STORE_WITHIN_SECONDS = 1.0  # where the process may be about to end
+
 
 class ActivityCounter:
     """Counts what it hears of, and the runs of duties. For all threads of a process."""

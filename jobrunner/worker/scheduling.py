@@ -33,11 +33,10 @@ from jobrunner.engine.janitors.unsent import make_owed_deliveries
 from jobrunner.errors import QueueUnavailable, StoreUnavailable
 from jobrunner.queueing.ringing import Ringer
 from jobrunner.queueing.rq_schedule import Leadership
+from jobrunner.telemetry.activity import STORE_EVERY_SECONDS, STORE_WITHIN_SECONDS
 from jobrunner.wiring import Wiring
 
 RING_SECONDS = 0.5
-ACTIVITY_SECONDS = 5.0
-LAST_WORD_SECONDS = 1.0
 BELL_PAUSE_SECONDS = 1.0  # after Redis was away
 
 log = structlog.get_logger(__name__)
@@ -106,7 +105,7 @@ class SchedulerService:
         duties = [
             self._duty("lead", RING_SECONDS, self._counted("lead", self._lead)),
             self._duty("ring", RING_SECONDS, self._counted("ring", self._ring)),
-            self._duty("activity", ACTIVITY_SECONDS, lambda: self._wiring.activity.store(self._farm)),
+            self._duty("activity", STORE_EVERY_SECONDS, lambda: self._wiring.activity.store(self._farm)),
             # Every scheduler delivers, whether it leads or not: claims keep them apart.
             self._duty("deliver", 0, self._deliverer.wait_and_deliver),
             self._duty("hear deliveries", BELL_PAUSE_SECONDS, self._hear_deliveries),
@@ -149,7 +148,7 @@ class SchedulerService:
 
     def _store_activity(self) -> None:
         try:
-            with self._farm.store.health.within(LAST_WORD_SECONDS):
+            with self._farm.store.health.within(STORE_WITHIN_SECONDS):
                 self._wiring.activity.store(self._farm)
         except StoreUnavailable as error:
             log.warning("activity_not_stored", error=str(error))

@@ -27,6 +27,7 @@ from jobrunner.queueing import names
 from jobrunner.queueing.connection import translating_errors
 from jobrunner.queueing.lanes import describe_node, open_plain_lane
 from jobrunner.settings import Settings
+from jobrunner.telemetry.activity import STORE_EVERY_SECONDS, STORE_WITHIN_SECONDS
 from jobrunner.wiring import Wiring
 from jobrunner.worker.entrypoints import serve
 from jobrunner.worker.slot_worker import SlotWorker
@@ -37,8 +38,6 @@ TIME_KEEPER_SECONDS = 0.25
 WISHES_SECONDS = 1.0
 METER_SECONDS = 0.5
 REAP_SECONDS = 30.0
-ACTIVITY_SECONDS = 5.0
-ACTIVITY_LIMIT_SECONDS = 1.0  # the worker may be about to end
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -137,7 +136,7 @@ class NodeService:
             "drain": (WISHES_SECONDS, lambda: read_drain(node)),
             "resume": (settings.janitor_interval_seconds, self._counted("resume", self._resume.now_and_then)),
             "reap": (REAP_SECONDS, self._counted("reap", lambda: reap_and_tell(node))),
-            "activity": (ACTIVITY_SECONDS, self._store_activity),
+            "activity": (STORE_EVERY_SECONDS, self._store_activity),
         }
         return [self._duty(name, seconds, action) for name, (seconds, action) in actions.items()]
 
@@ -148,7 +147,7 @@ class NodeService:
         return self._wiring.activity.counted(name, action, self._farm.clock.now)
 
     def _store_activity(self) -> None:
-        with self._farm.store.health.within(ACTIVITY_LIMIT_SECONDS):
+        with self._farm.store.health.within(STORE_WITHIN_SECONDS):
             self._wiring.activity.store(self._farm)
 
     def _is_open(self) -> bool:
