@@ -16,7 +16,7 @@ HOUR_SECONDS = 3600
 
 
 def test_clocks_that_are_apart_delay_nothing_and_lose_no_node(make_farm: FarmMaker, tmp_path: Path) -> None:
-    farm, clocks = make_farm(), Clocks(tmp_path)
+    farm, clocks = make_farm(node_silent_seconds=5), Clocks(tmp_path)
     farm.environments = {name: clocks.environment(name) for name in ("api", "scheduler", "one")}
     farm.start_all("one")
     clocks.set("api", HOUR_SECONDS)

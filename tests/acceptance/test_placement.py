@@ -22,7 +22,7 @@ TWO = {"node_pools": "default, render", "node_labels": "zone=b, disk=ssd"}
 @pytest.fixture(scope="module")
 def placed(make_farm: FarmMaker) -> Farm:
     """A farm of a plain node `one`, and a node `two` with labels and a pool more."""
-    farm = make_farm(pools=POOLS, slots=4, node_silent_seconds=30)
+    farm = make_farm(pools=POOLS, slots=4)
     farm.start_all("one")
     farm.start_worker("two", **TWO)
     return farm

@@ -59,7 +59,7 @@ def test_an_execution_is_followed_by_the_events_of_the_farm_and_gone_on_with(far
 
 
 def test_a_blacklisted_node_goes_on_with_what_it_has_and_takes_nothing_new(make_farm: FarmMaker) -> None:
-    farm = make_farm(node_silent_seconds=30)
+    farm = make_farm()
     farm.start_all("one")
     runs = farm.post_job("sh", "-c", "sleep 6; echo end")
     farm.wait_for_status(runs, "running")

@@ -17,7 +17,7 @@ from tests.support.occupancy import most_at_once
 pytestmark = pytest.mark.services
 
 MEBI = 1024 * 1024
-TINY = {"node_cpus": 1, "node_memory_bytes": 256 * MEBI, "slots": 4, "room_wait_seconds": 2, "node_silent_seconds": 30}
+TINY = {"node_cpus": 1, "node_memory_bytes": 256 * MEBI, "slots": 4, "room_wait_seconds": 2}
 NODES = ("one", "two")
 HAVE = {"cpu": 1000, "memory": 256 * MEBI, "slots": 4}  # cpu in thousandths: whole numbers add up
 

@@ -61,7 +61,7 @@ class Farm:
             "state_dir": folder,
             "janitor_interval_seconds": 1,
             "node_beat_seconds": 1,
-            "node_silent_seconds": 5,
+            "node_silent_seconds": 30,  # for a worker to start again on a machine that runs other tests
             "retry_first_delay_seconds": 0.5,
             "log_format": "json",
         }

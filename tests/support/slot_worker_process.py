@@ -84,7 +84,7 @@ def main(url: str, farm_id: str, node: str, slots: str, *options: str) -> None:
     released = lambda execution_id: connection.exists(f"{farm_id}:release", f"{farm_id}:release:{execution_id}")  # noqa: E731
     incarnation = f"{incarnation_prefix(farm_id, node)}{os.getpid()}"
     connection.set(names.alive_key(incarnation), "", ex=60)
-    SlotWorker(
+    worker = SlotWorker(
         connection,
         farm_id=farm_id,
         node=node,
@@ -99,7 +99,9 @@ def main(url: str, farm_id: str, node: str, slots: str, *options: str) -> None:
         let_go=detached.set,
         handover_seconds=HANDOVER_SECONDS,
         drain="drain" in options,
-    ).work(logging_level="WARNING")
+    )
+    worker.heed_signals()  # before anybody can see that it is up, as the worker of a node does
+    worker.work(logging_level="WARNING")
 
 
 if __name__ == "__main__":
