@@ -10,7 +10,9 @@ from redis import Redis
 
 from jobrunner.domain.deliveries import DeliveryKind
 from jobrunner.domain.events import Event
-from jobrunner.domain.ports import Executor, Notifier, Store
+from jobrunner.domain.ports.executor import Executor
+from jobrunner.domain.ports.notifier import Notifier
+from jobrunner.domain.ports.store import Store
 from jobrunner.engine.duty import Duty
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.farm_clock import COMPARE_SECONDS, FarmClock

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from jobrunner.domain.file_ports import FileToPut
+from jobrunner.domain.ports.file_stores import FileToPut
 from jobrunner.domain.tar_stream import tar_stream
 
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS  # zlib: with the header and trailer of gzip

@@ -8,7 +8,7 @@ from flask import Blueprint
 
 from jobrunner.api.context import current_farm
 from jobrunner.api.errors import error_body
-from jobrunner.api.native.documents import HealthDocument
+from jobrunner.api.native.documents.status import HealthDocument
 from jobrunner.api.openapi.operation import answers
 from jobrunner.errors import Fault, ServiceUnavailable
 

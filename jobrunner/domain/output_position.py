@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from jobrunner.domain.identifiers import check_uuid
-from jobrunner.domain.ports import Stream
+from jobrunner.domain.ports.output_store import Stream
 from jobrunner.errors import Fault, InvalidRequest
 
 _WORD = re.compile(

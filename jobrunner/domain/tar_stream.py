@@ -5,7 +5,7 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Iterable, Iterator
 
-from jobrunner.domain.file_ports import FileToPut
+from jobrunner.domain.ports.file_stores import FileToPut
 
 END = bytes(2 * tarfile.BLOCKSIZE)
 

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from uuid import uuid4
 
 from jobrunner.domain.events import Announce, OutputCut, OutputEndLost
-from jobrunner.domain.ports import Chunk, Clock, Fragment, OutputReader, OutputStore, Stream
+from jobrunner.domain.ports.clock import Clock
+from jobrunner.domain.ports.executor import OutputReader
+from jobrunner.domain.ports.output_store import Chunk, Fragment, OutputStore, Stream
 from jobrunner.errors import StoreUnavailable
 
 CHUNK_BYTES = 256 * 1024

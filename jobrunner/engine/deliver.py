@@ -18,7 +18,7 @@ from jobrunner.domain.deliveries import Delivery, DeliveryAttempt, DeliveryKind,
 from jobrunner.domain.events import Delivered, DeliveryFailed, Trouble
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.hooks import Moment
-from jobrunner.domain.ports import Dispatch, Notifier, Receipt
+from jobrunner.domain.ports.notifier import Dispatch, Notifier, Receipt
 from jobrunner.domain.retry import BackOff
 from jobrunner.domain.states import State
 from jobrunner.engine.farm import Farm

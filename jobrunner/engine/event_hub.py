@@ -12,7 +12,7 @@ from collections import deque
 import structlog
 
 from jobrunner.domain.farm_events import FarmEvent
-from jobrunner.domain.ports import EventSource, EventStream
+from jobrunner.domain.ports.events import EventSource, EventStream
 from jobrunner.errors import Busy, JobrunnerError
 
 MOST_BUFFERED = 1000

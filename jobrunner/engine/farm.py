@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 
 from jobrunner.domain.api_keys import ANYBODY, Caller
 from jobrunner.domain.events import Announce
-from jobrunner.domain.ports import Clock, ExecutionQueue, RateLimiter, Store, Triggers
+from jobrunner.domain.ports.clock import Clock
+from jobrunner.domain.ports.queue import ExecutionQueue, RateLimiter, Triggers
+from jobrunner.domain.ports.store import Store
 from jobrunner.domain.retry import BackOff
 from jobrunner.settings import Settings
 

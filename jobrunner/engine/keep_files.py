@@ -12,10 +12,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from jobrunner.domain.file_ports import EntryKind, PathEntry, artifact_content
 from jobrunner.domain.files import Output
 from jobrunner.domain.outcomes import Cause, Outcome
-from jobrunner.domain.ports import Container
+from jobrunner.domain.ports.executor import Container
+from jobrunner.domain.ports.file_stores import EntryKind, PathEntry, artifact_content
 from jobrunner.domain.states import State
 from jobrunner.domain.stored_files import Artifact, Artifacts, ArtifactSummary, Kept, NotKept
 from jobrunner.engine.node import Run, ThisNode

@@ -10,7 +10,7 @@ from jobrunner.domain import outcomes
 from jobrunner.domain.aftermath import deliveries_owed
 from jobrunner.domain.images import PullPolicy, parse_image
 from jobrunner.domain.outcomes import Outcome
-from jobrunner.domain.ports import Container, ContainerStatus
+from jobrunner.domain.ports.executor import Container, ContainerStatus
 from jobrunner.domain.states import State
 from jobrunner.engine.container_check import check_on_node
 from jobrunner.engine.move import move

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jobrunner.domain.farm_events import EventFilter, FarmEvent
-from jobrunner.domain.ports import EventSource, EventStream
+from jobrunner.domain.ports.events import EventSource, EventStream
 from jobrunner.engine.event_hub import EventHub, Subscription
 
 LOOK_SECONDS = 1.0

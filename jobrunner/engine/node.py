@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from jobrunner.domain.executions import Drain, Execution
-from jobrunner.domain.ports import Container, Executor, OutputReader
+from jobrunner.domain.ports.executor import Container, Executor, OutputReader
 from jobrunner.domain.resources import Resources
 from jobrunner.domain.usage import ResourceUsage
 from jobrunner.engine.capture import Capture

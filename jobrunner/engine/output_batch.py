@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobrunner.domain.ports import Chunk, OutputStore
+from jobrunner.domain.ports.output_store import Chunk, OutputStore
 
 BATCH = 16  # chunks that are fetched at a time ...
 BATCH_BYTES = 512 * 1024  # ... but no more of them than hold this much

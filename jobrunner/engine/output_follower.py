@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.output_position import OutputPosition
-from jobrunner.domain.ports import Chunk, Stream
+from jobrunner.domain.ports.output_store import Chunk, Stream
 from jobrunner.engine.output_hub import Feed
 from jobrunner.engine.stored_output import notice_of_deletion
 

@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.identifiers import retry_id
-from jobrunner.domain.ports import Chunk
+from jobrunner.domain.ports.output_store import Chunk
 from jobrunner.domain.states import WAITING
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.output_batch import is_full, next_chunks, size

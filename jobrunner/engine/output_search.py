@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from jobrunner.domain.ports import OutputStore, Stream
+from jobrunner.domain.ports.output_store import OutputStore, Stream
 from jobrunner.engine.stored_output import read
 
 MOST_SECONDS = 2.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jobrunner.domain.executions import Execution, Job
 from jobrunner.domain.identifiers import retry_id
 from jobrunner.domain.output_position import OutputPosition
-from jobrunner.domain.ports import Chunk
+from jobrunner.domain.ports.output_store import Chunk
 from jobrunner.domain.states import State
 from jobrunner.engine import queries
 from jobrunner.engine.farm import Farm

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jobrunner.domain.file_ports import FileToPut
 from jobrunner.domain.files import RESULT_FOLDER, Input
 from jobrunner.domain.outcomes import Outcome
-from jobrunner.domain.ports import ContainerStatus
+from jobrunner.domain.ports.executor import ContainerStatus
+from jobrunner.domain.ports.file_stores import FileToPut
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.stored_files import StoredFile
 from jobrunner.engine.launch import why_not_start

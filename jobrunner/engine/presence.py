@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from jobrunner.domain.executions import Node
-from jobrunner.domain.ports import Executor, Machine
+from jobrunner.domain.ports.executor import Executor, Machine
 from jobrunner.domain.resources import MILLIS, Resources
 from jobrunner.engine.node import ThisNode
 from jobrunner.errors import Conflict, EngineUnavailable

@@ -14,7 +14,7 @@ from jobrunner.domain.arrays import ArraySummary, summarize
 from jobrunner.domain.executions import Execution, Job, Node, Page, Task
 from jobrunner.domain.identifiers import check_task_id, check_uuid, words_of
 from jobrunner.domain.listing import ExecutionFilter, JobFilter, Position, Slice
-from jobrunner.domain.ports import Stream
+from jobrunner.domain.ports.output_store import Stream
 from jobrunner.domain.schedules import next_instants
 from jobrunner.domain.states import State
 from jobrunner.engine.farm import Farm

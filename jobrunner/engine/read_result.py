@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from jobrunner.domain.file_ports import EntryKind, PathEntry
-from jobrunner.domain.ports import Container, Executor
+from jobrunner.domain.ports.executor import Container, Executor
+from jobrunner.domain.ports.file_stores import EntryKind, PathEntry
 from jobrunner.domain.result import RESULT_BYTES, parse_result
 from jobrunner.errors import ContainerVanished, PathMissing
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from jobrunner.domain.executions import Execution
-from jobrunner.domain.ports import Chunk, OutputStore, Store, Stream
+from jobrunner.domain.ports.output_store import Chunk, OutputStore, Stream
+from jobrunner.domain.ports.store import Store
 
 BATCH = 4  # chunks: 1 MiB in memory at a time
 LONG_AGO = datetime.min.replace(tzinfo=UTC)  # of chunks that do not say when they were stored

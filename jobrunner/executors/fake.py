@@ -16,10 +16,11 @@ from time import monotonic
 
 from jobrunner.domain.engine_circuit import Circuit
 from jobrunner.domain.executions import Execution
-from jobrunner.domain.file_ports import FileToPut, PathEntry
 from jobrunner.domain.images import ImageReference
 from jobrunner.domain.outcomes import ContainerExit
-from jobrunner.domain.ports import Container, ContainerStatus, Fragment, Machine
+from jobrunner.domain.ports.executor import Container, ContainerStatus, Machine
+from jobrunner.domain.ports.file_stores import FileToPut, PathEntry
+from jobrunner.domain.ports.output_store import Fragment
 from jobrunner.domain.resources import Resources
 from jobrunner.domain.usage import ResourceUsage
 from jobrunner.errors import (

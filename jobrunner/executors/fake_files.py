@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from jobrunner.domain.file_ports import EntryKind, FileToPut, PathEntry
+from jobrunner.domain.ports.file_stores import EntryKind, FileToPut, PathEntry
 from jobrunner.errors import ContainerRejected, PathMissing
 
 

@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 from email.message import EmailMessage
 from typing import Any
 
-from jobrunner.domain.ports import Dispatch, Receipt
+from jobrunner.domain.ports.notifier import Dispatch, Receipt
 from jobrunner.notifiers.deadline import Deadline
 from jobrunner.notifiers.email_text import compose
 from jobrunner.notifiers.trust import tls_context

@@ -9,7 +9,7 @@ from html import escape
 
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.hooks import Moment
-from jobrunner.domain.ports import Dispatch
+from jobrunner.domain.ports.notifier import Dispatch
 from jobrunner.notifiers.links import Links
 from jobrunner.settings import Settings
 

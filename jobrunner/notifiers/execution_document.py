@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobrunner.domain.executions import Execution
-from jobrunner.domain.ports import Dispatch
+from jobrunner.domain.ports.notifier import Dispatch
 from jobrunner.domain.redaction import redact
 from jobrunner.domain.states import State
 from jobrunner.domain.usage import ResourceUsage

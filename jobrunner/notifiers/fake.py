@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from jobrunner.domain.ports import Dispatch, Receipt
+from jobrunner.domain.ports.notifier import Dispatch, Receipt
 
 
 class FakeNotifier:

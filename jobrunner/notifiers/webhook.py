@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from jobrunner import __version__
 from jobrunner.domain.hooks import Webhook, signing_key
-from jobrunner.domain.ports import Dispatch, Receipt
+from jobrunner.domain.ports.notifier import Dispatch, Receipt
 from jobrunner.errors import SettingsError
 from jobrunner.notifiers.addresses import AddressPolicy
 from jobrunner.notifiers.deadline import Deadline

@@ -16,7 +16,7 @@ from rq.job import Job
 from rq.scripts import acquire_or_refresh_lock, release_lock
 from rq_scheduler import Scheduler
 
-from jobrunner.domain.ports import Clock
+from jobrunner.domain.ports.clock import Clock
 from jobrunner.queueing import names
 from jobrunner.queueing.connection import translating_errors
 

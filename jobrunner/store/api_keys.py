@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from jobrunner.domain.api_keys import ApiKey, Limits, Role
-from jobrunner.store.documents import ApiKeyDocument
+from jobrunner.store.documents.keys import ApiKeyDocument
 from jobrunner.store.errors import translating_errors
 
 SOON_ENOUGH = {"w": 1}

@@ -9,7 +9,7 @@ from mongoengine import QuerySet
 
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.states import TERMINAL, State
-from jobrunner.store.documents import ExecutionDocument
+from jobrunner.store.documents.executions import ExecutionDocument
 from jobrunner.store.errors import translating_errors
 from jobrunner.store.executions import listed, update_of
 

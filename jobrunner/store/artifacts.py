@@ -9,7 +9,7 @@ from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
 from jobrunner.domain.stored_files import Artifact, Artifacts, NotKept
-from jobrunner.store.documents import ArtifactsDocument
+from jobrunner.store.documents.files import ArtifactsDocument
 from jobrunner.store.errors import translating_errors
 
 

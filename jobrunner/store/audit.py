@@ -10,7 +10,7 @@ from pymongo import WriteConcern
 from pymongo.errors import BulkWriteError
 
 from jobrunner.domain.audit import AuditEntry, AuditQuery
-from jobrunner.store.documents import AuditDocument
+from jobrunner.store.documents.keys import AuditDocument
 from jobrunner.store.errors import translating_errors
 
 DUPLICATE_KEY = 11000

@@ -23,7 +23,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from jobrunner.errors import BackupUnusable
-from jobrunner.store.documents import SCHEMA_VERSION
+from jobrunner.store.documents.farm import SCHEMA_VERSION
 from jobrunner.store.errors import translating_errors
 from jobrunner.store.farm import farm_document
 

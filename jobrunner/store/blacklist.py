@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pymongo
 
-from jobrunner.store.documents import BlacklistedNodeDocument
+from jobrunner.store.documents.nodes import BlacklistedNodeDocument
 from jobrunner.store.errors import translating_errors
 
 LOOK_SECONDS = 1.0  # a worker looks each time before it takes work, and must notice that it is to end

@@ -16,7 +16,7 @@ from pymongo.errors import ConfigurationError, OperationFailure
 
 from jobrunner.errors import SettingsError
 from jobrunner.settings import Settings
-from jobrunner.store.documents import ALL_DOCUMENTS
+from jobrunner.store.documents.collections import ALL_DOCUMENTS
 from jobrunner.store.errors import translating_errors
 
 SOCKET_TIMEOUT_FACTOR = 5  # a slow answer is waited for longer than an absent server

@@ -15,7 +15,7 @@ from bson.int64 import Int64
 from pymongo.collection import Collection
 
 from jobrunner.errors import ContentGone
-from jobrunner.store.documents import ContentChunkDocument, ContentDocument
+from jobrunner.store.documents.files import ContentChunkDocument, ContentDocument
 from jobrunner.store.errors import translating_errors
 
 CHUNK_BYTES = 1024 * 1024  # each is a durable write: with small ones an upload waits for the journal most of the time

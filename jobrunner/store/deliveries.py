@@ -19,7 +19,8 @@ from jobrunner.domain.deliveries import (
     OwedDelivery,
 )
 from jobrunner.domain.hooks import Moment
-from jobrunner.store.documents import DeliveryAttemptDocument, DeliveryDocument, OwedDeliveryDocument
+from jobrunner.store.documents.deliveries import DeliveryAttemptDocument, DeliveryDocument
+from jobrunner.store.documents.executions import OwedDeliveryDocument
 from jobrunner.store.errors import translating_errors
 from jobrunner.store.tasks import SOON_ENOUGH
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.states import State
-from jobrunner.store.documents import ExecutionDocument, JobDocument
+from jobrunner.store.documents.executions import ExecutionDocument
+from jobrunner.store.documents.jobs import JobDocument
 from jobrunner.store.errors import translating_errors
 from jobrunner.store.executions import listed
 from jobrunner.store.tasks import SOON_ENOUGH

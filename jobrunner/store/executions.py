@@ -21,7 +21,7 @@ from jobrunner.domain.stored_files import ArtifactSummary
 from jobrunner.domain.usage import ResourceUsage
 from jobrunner.errors import StoreUnavailable
 from jobrunner.store.deliveries import owed_delivery, owed_documents
-from jobrunner.store.documents import ArtifactSummaryDocument, ExecutionDocument, UsageDocument
+from jobrunner.store.documents.executions import ArtifactSummaryDocument, ExecutionDocument, UsageDocument
 from jobrunner.store.errors import translating_errors
 from jobrunner.store.newest_first import NEWEST_FIRST, Choice, created, read_slice
 from jobrunner.store.tallies import count_ended

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from jobrunner.store.documents import SCHEMA_VERSION, FarmDocument
+from jobrunner.store.documents.farm import SCHEMA_VERSION, FarmDocument
 from jobrunner.store.errors import translating_errors
 
 SINGLETON = "farm"

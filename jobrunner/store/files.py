@@ -9,7 +9,7 @@ from mongoengine import NotUniqueError, Q
 from pymongo.errors import DuplicateKeyError
 
 from jobrunner.domain.stored_files import StoredFile
-from jobrunner.store.documents import FileDocument
+from jobrunner.store.documents.files import FileDocument
 from jobrunner.store.errors import translating_errors
 
 _FIELDS = tuple(FileDocument._fields)

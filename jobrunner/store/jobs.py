@@ -14,7 +14,7 @@ from jobrunner.domain.labels import label_terms
 from jobrunner.domain.listing import JobFilter, JobState, Position, Slice
 from jobrunner.domain.specs import JobSpec
 from jobrunner.errors import Conflict
-from jobrunner.store.documents import JobDocument
+from jobrunner.store.documents.jobs import JobDocument
 from jobrunner.store.errors import translating_errors
 from jobrunner.store.newest_first import NEWEST_FIRST, Choice, created, read_slice
 from jobrunner.store.tasks import SOON_ENOUGH

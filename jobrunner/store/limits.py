@@ -11,7 +11,7 @@ from typing import Any
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
-from jobrunner.store.documents import LimitDocument
+from jobrunner.store.documents.executions import LimitDocument
 from jobrunner.store.errors import translating_errors
 
 

@@ -13,7 +13,9 @@ from jobrunner.domain.deliveries import DeliveryState
 from jobrunner.domain.measures import Activity, DeliveryCounts, DutyRuns, EndedTotals, WaitingForTime
 from jobrunner.domain.states import TERMINAL, State
 from jobrunner.store import tallies
-from jobrunner.store.documents import DeliveryDocument, ExecutionDocument, TallyDocument
+from jobrunner.store.documents.deliveries import DeliveryDocument
+from jobrunner.store.documents.executions import ExecutionDocument
+from jobrunner.store.documents.farm import TallyDocument
 from jobrunner.store.errors import translating_errors
 
 ACTIVITY = "activity"  # the id of what processes have done

@@ -8,7 +8,7 @@ from datetime import datetime
 from jobrunner.domain.executions import Drain, Node
 from jobrunner.domain.node_states import NodeState
 from jobrunner.domain.resources import Resources
-from jobrunner.store.documents import DrainDocument, NodeDocument, NodePresenceDocument, ResourcesDocument
+from jobrunner.store.documents.nodes import DrainDocument, NodeDocument, NodePresenceDocument, ResourcesDocument
 from jobrunner.store.errors import translating_errors
 
 _AMOUNTS = ("total", "capacity", "reserved")

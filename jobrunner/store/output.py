@@ -13,9 +13,9 @@ from bson import Binary
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
-from jobrunner.domain.ports import Chunk, Fragment, Stream
+from jobrunner.domain.ports.output_store import Chunk, Fragment, Stream
 from jobrunner.errors import Superseded
-from jobrunner.store.documents import ChunkDocument
+from jobrunner.store.documents.output import ChunkDocument
 from jobrunner.store.errors import translating_errors
 
 BATCH = 16  # chunks a round trip: at 256 KiB each, 4 MiB in memory at a time

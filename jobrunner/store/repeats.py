@@ -8,7 +8,7 @@ from mongoengine import NotUniqueError
 from pymongo.errors import DuplicateKeyError
 
 from jobrunner.domain.repeats import KeptAnswer, KeyedRequest
-from jobrunner.store.documents import KeptAnswerDocument, KeyedRequestDocument
+from jobrunner.store.documents.jobs import KeptAnswerDocument, KeyedRequestDocument
 from jobrunner.store.errors import translating_errors
 
 

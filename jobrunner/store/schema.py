@@ -1,8 +1,8 @@
 """The steps that lead a database from one schema version to the next.
 
-Raise SCHEMA_VERSION (documents.py) and add a step here, where documents that are stored already could not be read, or
-not be found, as they are. Every step is idempotent and does no harm beside a second process that takes it at the same
-time: so no lock is needed, and one that died half way is simply taken again.
+Raise SCHEMA_VERSION (documents/farm.py) and add a step here, where documents that are stored already could not be read,
+or not be found, as they are. Every step is idempotent and does no harm beside a second process that takes it at the
+same time: so no lock is needed, and one that died half way is simply taken again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import structlog
 from jobrunner.domain.identifiers import words_of
 from jobrunner.domain.states import TERMINAL
 from jobrunner.errors import SettingsError
-from jobrunner.store.documents import SCHEMA_VERSION, ExecutionDocument, FarmDocument, TaskDocument
+from jobrunner.store.documents.executions import ExecutionDocument
+from jobrunner.store.documents.farm import SCHEMA_VERSION, FarmDocument
+from jobrunner.store.documents.jobs import TaskDocument
 from jobrunner.store.errors import translating_errors
 from jobrunner.store.farm import SINGLETON, farm_document
 

@@ -19,7 +19,8 @@ from pymongo.read_concern import ReadConcern
 from jobrunner.domain.measures import Distribution, EndedRun, EndedTotals, count
 from jobrunner.domain.outcomes import Cause
 from jobrunner.domain.states import State
-from jobrunner.store.documents import ExecutionDocument, TallyDocument
+from jobrunner.store.documents.executions import ExecutionDocument
+from jobrunner.store.documents.farm import TallyDocument
 
 ENDED = "ended"  # the id of the totals
 _MILLIS = 1000

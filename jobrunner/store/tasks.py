@@ -9,7 +9,7 @@ from mongoengine import QuerySet
 
 from jobrunner.domain.executions import Page, Task
 from jobrunner.domain.identifiers import words_of
-from jobrunner.store.documents import TaskDocument
+from jobrunner.store.documents.jobs import TaskDocument
 from jobrunner.store.errors import translating_errors
 from jobrunner.store.visibility import tasks_that_match
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from mongoengine import NotUniqueError
 
 from jobrunner.domain.templates import Template, TemplateDefinition
-from jobrunner.store.documents import TemplateDocument
+from jobrunner.store.documents.jobs import TemplateDocument
 from jobrunner.store.errors import translating_errors
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobrunner.store.documents import TaskDocument
+from jobrunner.store.documents.jobs import TaskDocument
 
 # So many can be named in a condition, and MongoDB merges their index entries in order, however rare they are. Of more
 # than these it reads the list in its order and leaves out the rest: then there is not much to leave out.

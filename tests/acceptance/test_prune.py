@@ -13,7 +13,8 @@ from mongoengine.connection import get_db
 
 from jobrunner.domain.executions import Execution, Job
 from jobrunner.domain.identifiers import new_id
-from jobrunner.domain.ports import Chunk, Fragment, Store, Stream
+from jobrunner.domain.ports.output_store import Chunk, Fragment, Stream
+from jobrunner.domain.ports.store import Store
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 from jobrunner.settings import Settings

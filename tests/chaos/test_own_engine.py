@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from jobrunner.domain.ports import Stream
+from jobrunner.domain.ports.output_store import Stream
 from jobrunner.executors.docker.executor import DockerExecutor
 from tests.chaos.own_engine import OwnEngine
 from tests.contracts.executor_world import docker_settings, execution_of, exit_code, read

@@ -11,7 +11,8 @@ from redis import Redis
 from rq.job import Job
 
 from jobrunner.domain.identifiers import new_id
-from jobrunner.domain.ports import Executor, Store
+from jobrunner.domain.ports.executor import Executor
+from jobrunner.domain.ports.store import Store
 from jobrunner.queueing import names
 from jobrunner.queueing.connection import connect
 from jobrunner.settings import Settings

@@ -13,7 +13,8 @@ from uuid import uuid4
 
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.identifiers import new_id
-from jobrunner.domain.ports import Container, Executor, Fragment, OutputReader, Stream
+from jobrunner.domain.ports.executor import Container, Executor, OutputReader
+from jobrunner.domain.ports.output_store import Fragment, Stream
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 from jobrunner.errors import CommandNotExecutable

@@ -1,4 +1,4 @@
-"""What the store of deliveries promises (jobrunner.domain.ports.DeliveryStore), in memory and on a real MongoDB."""
+"""What the store of deliveries promises (domain/ports/delivery_store.py), in memory and on a real MongoDB."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from jobrunner.domain.deliveries import (
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.hooks import Moment
 from jobrunner.domain.identifiers import new_id
-from jobrunner.domain.ports import DeliveryStore, Store
+from jobrunner.domain.ports.delivery_store import DeliveryStore
+from jobrunner.domain.ports.store import Store
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 from jobrunner.settings import Settings

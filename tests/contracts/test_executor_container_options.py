@@ -13,7 +13,8 @@ import pytest
 
 from jobrunner.container_rules import KEPT_CAPABILITIES, HostFolder
 from jobrunner.domain.executions import Execution
-from jobrunner.domain.ports import ContainerStatus, Stream
+from jobrunner.domain.ports.executor import ContainerStatus
+from jobrunner.domain.ports.output_store import Stream
 from jobrunner.errors import ContainerRejected
 from tests.contracts.executor_world import (
     DOCKER_HOST,

@@ -1,4 +1,4 @@
-"""What every executor promises (jobrunner.domain.ports.Executor), on a fake Engine and on a real one."""
+"""What every executor promises (domain/ports/executor.py), on a fake Engine and on a real one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from time import monotonic
 
 import pytest
 
-from jobrunner.domain.ports import ContainerStatus, Executor, Stream
+from jobrunner.domain.ports.executor import ContainerStatus, Executor
+from jobrunner.domain.ports.output_store import Stream
 from jobrunner.errors import CommandNotExecutable, CommandNotFound, ContainerVanished, ImageNotFound
 from tests.contracts.executor_world import (
     EXITS_WITH_7,

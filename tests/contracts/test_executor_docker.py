@@ -14,7 +14,8 @@ from typing import Any
 import docker
 import pytest
 
-from jobrunner.domain.ports import Container, ContainerStatus, OutputReader, Stream
+from jobrunner.domain.ports.executor import Container, ContainerStatus, OutputReader
+from jobrunner.domain.ports.output_store import Stream
 from jobrunner.errors import EngineUnavailable
 from jobrunner.executors.docker.client import FAILURES_TO_OPEN, OPEN_SECONDS
 from jobrunner.executors.docker.executor import DockerExecutor

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import docker
 import pytest
 
-from jobrunner.domain.file_ports import EntryKind, FileToPut
-from jobrunner.domain.ports import Container, ContainerStatus, Executor, Stream
+from jobrunner.domain.ports.executor import Container, ContainerStatus, Executor
+from jobrunner.domain.ports.file_stores import EntryKind, FileToPut
+from jobrunner.domain.ports.output_store import Stream
 from jobrunner.errors import ContainerRejected, ContainerVanished, PathMissing
 from jobrunner.executors.docker.executor import DockerExecutor
 from tests.contracts.executor_world import (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jobrunner.domain.ports import Executor, Stream
+from jobrunner.domain.ports.executor import Executor
+from jobrunner.domain.ports.output_store import Stream
 from tests.contracts.executor_world import (
     EVERY_BYTE,
     IGNORES_SIGTERM,

@@ -11,7 +11,7 @@ import docker
 import pytest
 
 from jobrunner.domain.images import parse_image
-from jobrunner.domain.ports import Stream
+from jobrunner.domain.ports.output_store import Stream
 from jobrunner.errors import ImageNotFound, ImageRefused
 from jobrunner.executors.docker.executor import DockerExecutor
 from tests.contracts.executor_world import DOCKER_HOST, IMAGE, PRINTS_HI, DockerWorld, execution_of, run

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobrunner.domain.ports import Stream
+from jobrunner.domain.ports.output_store import Stream
 from jobrunner.errors import EngineUnavailable
 from jobrunner.executors.docker.executor import DockerExecutor
 from tests.contracts.executor_world import (

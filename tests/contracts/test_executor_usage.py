@@ -8,7 +8,7 @@ from time import monotonic
 
 import pytest
 
-from jobrunner.domain.ports import Container, Executor
+from jobrunner.domain.ports.executor import Container, Executor
 from jobrunner.domain.usage import ResourceUsage
 from jobrunner.errors import EngineUnavailable
 from tests.contracts.executor_world import (

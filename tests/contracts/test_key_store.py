@@ -15,7 +15,7 @@ from jobrunner.domain.audit import AuditEntry, AuditQuery, new_entry_id
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.listing import ExecutionFilter
-from jobrunner.domain.ports import Store
+from jobrunner.domain.ports.store import Store
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 

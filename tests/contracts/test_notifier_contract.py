@@ -1,4 +1,4 @@
-"""What every notifier promises (jobrunner.domain.ports.Notifier): the fake one, and those that really send."""
+"""What every notifier promises (domain/ports/notifier.py): the fake one, and those that really send."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from jobrunner.domain.deliveries import DeliveryKind
-from jobrunner.domain.ports import Dispatch, Notifier, Receipt
+from jobrunner.domain.ports.notifier import Dispatch, Notifier, Receipt
 from jobrunner.notifiers.email import EmailNotifier
 from jobrunner.notifiers.fake import FakeNotifier
 from jobrunner.notifiers.webhook import WebhookNotifier

@@ -1,4 +1,4 @@
-"""What the queue promises (jobrunner.domain.ports), on a real Redis: messages are put and taken by Lua scripts."""
+"""What the queue promises (domain/ports/queue.py), on a real Redis: messages are put and taken by Lua scripts."""
 
 from __future__ import annotations
 

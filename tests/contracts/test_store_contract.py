@@ -10,7 +10,7 @@ import pytest
 
 from jobrunner.domain.executions import Drain, Job, Node
 from jobrunner.domain.identifiers import new_id
-from jobrunner.domain.ports import Store
+from jobrunner.domain.ports.store import Store
 from jobrunner.domain.resources import Resources
 from jobrunner.domain.specs import JobSpec
 from jobrunner.errors import Conflict, StoreUnavailable

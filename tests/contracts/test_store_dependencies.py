@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from jobrunner.domain.identifiers import new_id
-from jobrunner.domain.ports import Store
+from jobrunner.domain.ports.store import Store
 from jobrunner.domain.states import State
 from tests.contracts.test_store_executions import execution, stored
 
@@ -43,7 +43,7 @@ def test_a_follow_up_is_owed_until_it_is_settled_in_the_same_state(store: Store)
 
 @pytest.mark.services
 def test_who_waits_is_found_by_an_index(mongodb: Store) -> None:
-    from jobrunner.store.documents import ExecutionDocument
+    from jobrunner.store.documents.executions import ExecutionDocument
 
     collection = ExecutionDocument._get_collection()
     for query in ({"waits_for": "x", "state": "scheduled", "_id": {"$gt": ""}}, {"owes_follow_up": True}):

@@ -1,4 +1,4 @@
-"""What the store promises of executions (jobrunner.domain.ports), on a MongoDB in memory and on a real one."""
+"""What the store promises of executions (domain/ports/execution_store.py), on a MongoDB in memory and on a real one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.outcomes import Cause
-from jobrunner.domain.ports import Store
+from jobrunner.domain.ports.store import Store
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 from jobrunner.domain.usage import ResourceUsage
@@ -221,7 +221,7 @@ def test_the_wishes_to_stop_of_a_node_are_those_of_what_it_holds(store: Store) -
 @pytest.mark.services
 def test_queries_of_janitors_and_pages_use_an_index(mongodb: Store) -> None:
     """No list that grows without bound is read whole: each of these has its index."""
-    from jobrunner.store.documents import ExecutionDocument
+    from jobrunner.store.documents.executions import ExecutionDocument
 
     collection = ExecutionDocument._get_collection()
     for query, sort in [

@@ -13,9 +13,9 @@ import pytest
 from mongoengine.connection import get_db
 
 from jobrunner.domain.executions import Execution
-from jobrunner.domain.file_ports import artifact_content
 from jobrunner.domain.identifiers import new_id
-from jobrunner.domain.ports import Store
+from jobrunner.domain.ports.file_stores import artifact_content
+from jobrunner.domain.ports.store import Store
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 from jobrunner.domain.stored_files import Artifact, Artifacts, ArtifactSummary, NotKept, StoredFile

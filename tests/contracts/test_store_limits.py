@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from jobrunner.domain.ports import Store
+from jobrunner.domain.ports.store import Store
 
 
 def test_no_more_are_counted_than_may_be(store: Store) -> None:

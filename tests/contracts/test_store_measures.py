@@ -15,11 +15,11 @@ from jobrunner.domain.hooks import Moment
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.measures import Activity, DutyRuns
 from jobrunner.domain.outcomes import Cause
-from jobrunner.domain.ports import Store
+from jobrunner.domain.ports.store import Store
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 from jobrunner.store import tallies
-from jobrunner.store.documents import TallyDocument
+from jobrunner.store.documents.farm import TallyDocument
 from tests.contracts.test_delivery_store import delivery
 from tests.support.mongodb_profile import profiled
 

@@ -1,4 +1,4 @@
-"""What the store promises of output (jobrunner.domain.ports), on a MongoDB in memory and on a real one."""
+"""What the store promises of output (domain/ports/output_store.py), on a MongoDB in memory and on a real one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from mongoengine.connection import get_db
 
 from jobrunner.domain.identifiers import new_id
-from jobrunner.domain.ports import Chunk, Fragment, Store, Stream
+from jobrunner.domain.ports.output_store import Chunk, Fragment, Stream
+from jobrunner.domain.ports.store import Store
 from jobrunner.errors import Superseded
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, 123_000, tzinfo=UTC)

@@ -12,7 +12,7 @@ import pytest
 from jobrunner.domain.executions import Execution, Job
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.listing import ExecutionFilter, JobFilter, JobState, Position
-from jobrunner.domain.ports import Store
+from jobrunner.domain.ports.store import Store
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 from tests.support.mongodb_profile import profiled

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from jobrunner.domain.identifiers import new_id
-from jobrunner.domain.ports import Store
+from jobrunner.domain.ports.store import Store
 from jobrunner.domain.repeats import KeptAnswer, KeyedRequest, digest
 
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -12,7 +12,7 @@ from jobrunner.domain.deliveries import Delivery, DeliveryKind, DeliveryState, O
 from jobrunner.domain.executions import EndedExecution, Execution, Job
 from jobrunner.domain.hooks import Moment
 from jobrunner.domain.identifiers import new_id
-from jobrunner.domain.ports import Store
+from jobrunner.domain.ports.store import Store
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import TERMINAL, State
 from tests.support.mongodb_profile import profiled

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from jobrunner.domain.executions import Execution, Job
 from jobrunner.domain.identifiers import new_id
-from jobrunner.domain.ports import Store
+from jobrunner.domain.ports.store import Store
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 

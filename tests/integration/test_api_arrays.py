@@ -17,7 +17,7 @@ from jobrunner.engine.finish import close
 from jobrunner.engine.fire import fire
 from jobrunner.engine.janitors.follow_up import follow_up_owed
 from jobrunner.errors import ServiceUnavailable
-from jobrunner.store.documents import ExecutionDocument
+from jobrunner.store.documents.executions import ExecutionDocument
 from tests.support.api_farm import ApiFarm, api_farm, faults_of
 from tests.support.port_faults import Crash, Kind, Trouble
 

@@ -14,7 +14,8 @@ from jobrunner.domain.bulk import MOST_JOBS
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.states import State
 from jobrunner.engine.janitors.follow_up import follow_up_owed
-from jobrunner.store.documents import ExecutionDocument, JobDocument, TaskDocument
+from jobrunner.store.documents.executions import ExecutionDocument
+from jobrunner.store.documents.jobs import JobDocument, TaskDocument
 from tests.integration.test_api_repeats import let_claims_end
 from tests.support.api_farm import ApiFarm, api_farm, faults_of
 from tests.support.port_faults import Crash, Kind, Trouble

@@ -13,7 +13,8 @@ from jobrunner.domain.executions import Node
 from jobrunner.domain.key_wish import KeyWish
 from jobrunner.domain.resources import Resources
 from jobrunner.engine import keys
-from jobrunner.store.documents import ExecutionDocument, JobDocument
+from jobrunner.store.documents.executions import ExecutionDocument
+from jobrunner.store.documents.jobs import JobDocument
 from tests.support.api_farm import ApiFarm, api_farm, faults_of
 
 pytestmark = pytest.mark.services

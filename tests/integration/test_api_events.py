@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from werkzeug.test import TestResponse
 
 from jobrunner.api.native import events
-from jobrunner.api.native.list_documents import EventPageDocument
+from jobrunner.api.native.documents.lists import EventPageDocument
 from jobrunner.domain.executions import Node
 from jobrunner.domain.states import State
 from jobrunner.engine import event_hub

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from jobrunner.domain.api_keys import Token, new_token, parse_token
 from jobrunner.domain.key_wish import KeyWish
 from jobrunner.engine import keys
-from jobrunner.store.documents import ApiKeyDocument
+from jobrunner.store.documents.keys import ApiKeyDocument
 from tests.support.api_farm import ApiFarm, api_farm, faults_of
 from tests.support.farm import wait_until
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from jobrunner.domain.ports import Chunk, Fragment, Stream
+from jobrunner.domain.ports.output_store import Chunk, Fragment, Stream
 from jobrunner.domain.states import State
 from jobrunner.engine.forget import forget_output
 from tests.support.api_farm import BASE, ApiFarm, api_farm, faults_of

@@ -15,7 +15,8 @@ from werkzeug.test import TestResponse
 from jobrunner.api.app import create_app
 from jobrunner.domain.identifiers import new_id
 from jobrunner.engine import queries, repeat
-from jobrunner.store.documents import ExecutionDocument, JobDocument, KeyedRequestDocument
+from jobrunner.store.documents.executions import ExecutionDocument
+from jobrunner.store.documents.jobs import JobDocument, KeyedRequestDocument
 from tests.support.api_farm import ApiFarm, api_farm, faults_of
 from tests.support.port_faults import Crash, Kind, Trouble
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from jobrunner.domain.deliveries import DeliveryKind
-from jobrunner.domain.ports import Receipt
+from jobrunner.domain.ports.notifier import Receipt
 from jobrunner.errors import SettingsError
 from jobrunner.notifiers.email import EmailNotifier
 from jobrunner.settings import SmtpSecurity

@@ -13,7 +13,8 @@ from jobrunner.domain.states import State
 from jobrunner.errors import SettingsError
 from jobrunner.settings import Settings
 from jobrunner.store import connection, schema
-from jobrunner.store.documents import ALL_DOCUMENTS, SCHEMA_VERSION
+from jobrunner.store.documents.collections import ALL_DOCUMENTS
+from jobrunner.store.documents.farm import SCHEMA_VERSION
 from jobrunner.store.farm import farm_document, farm_id
 from jobrunner.wiring import mongo_store
 

@@ -18,7 +18,7 @@ from jobrunner import __version__
 from jobrunner.api.native import translate
 from jobrunner.api.native.urls import Urls
 from jobrunner.domain.deliveries import DeliveryKind
-from jobrunner.domain.ports import Receipt
+from jobrunner.domain.ports.notifier import Receipt
 from jobrunner.engine.queries import OutputTail
 from jobrunner.errors import SettingsError
 from jobrunner.notifiers.execution_document import execution_document

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 
 from jobrunner.api.app import close_app, create_app
 from jobrunner.domain.executions import Execution
-from jobrunner.domain.ports import Chunk, Fragment, Stream
+from jobrunner.domain.ports.output_store import Chunk, Fragment, Stream
 from jobrunner.domain.states import State
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.move import move

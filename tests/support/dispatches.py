@@ -10,7 +10,7 @@ from jobrunner.domain.executions import Execution
 from jobrunner.domain.hooks import Moment
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.outcomes import Cause
-from jobrunner.domain.ports import Dispatch
+from jobrunner.domain.ports.notifier import Dispatch
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 from jobrunner.domain.usage import ResourceUsage

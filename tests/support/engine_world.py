@@ -14,7 +14,8 @@ import mongomock
 
 from jobrunner.domain.events import Event
 from jobrunner.domain.executions import Execution
-from jobrunner.domain.ports import Fragment, Store, Stream
+from jobrunner.domain.ports.output_store import Fragment, Stream
+from jobrunner.domain.ports.store import Store
 from jobrunner.domain.specs import JobSpec
 from jobrunner.engine.farm import Farm
 from jobrunner.engine.fire import fire

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from jobrunner.domain.ports import Chunk, Fragment, Stream
+from jobrunner.domain.ports.output_store import Chunk, Fragment, Stream
 from jobrunner.errors import StoreUnavailable, Superseded
 
 

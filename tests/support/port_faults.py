@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, TypeVar, cast
 
-from jobrunner.domain.ports import Store
+from jobrunner.domain.ports.store import Store
 from jobrunner.engine.farm import Farm
 from jobrunner.errors import EngineUnavailable, QueueUnavailable, ServiceUnavailable, StoreUnavailable
 

@@ -9,7 +9,7 @@ import pytest
 
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.identifiers import new_id
-from jobrunner.domain.ports import ContainerStatus
+from jobrunner.domain.ports.executor import ContainerStatus
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 from jobrunner.executors.docker.containers import creation, from_inspection, instant

@@ -13,7 +13,7 @@ from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.identifiers import new_id
-from jobrunner.domain.ports import Container, ContainerStatus
+from jobrunner.domain.ports.executor import Container, ContainerStatus
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 from jobrunner.errors import ContainerRejected, EngineUnavailable

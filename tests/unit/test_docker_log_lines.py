@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobrunner.domain.ports import Fragment, Stream
+from jobrunner.domain.ports.output_store import Fragment, Stream
 from jobrunner.executors.docker.log_lines import FULL_ENTRY_BYTES, LogParser
 
 LENGTHS = st.sampled_from([0, 1, 7, FULL_ENTRY_BYTES - 1, FULL_ENTRY_BYTES, FULL_ENTRY_BYTES + 1, 40_000])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jobrunner.domain.ports import Machine
+from jobrunner.domain.ports.executor import Machine
 from jobrunner.domain.resources import Resources
 from jobrunner.executors.docker.machine import machine_of
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobrunner.domain.ports import Fragment, Stream
+from jobrunner.domain.ports.output_store import Fragment, Stream
 from jobrunner.executors.docker.frames import FrameParser
 from jobrunner.executors.docker.output import EngineReader
 

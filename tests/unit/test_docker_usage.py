@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from jobrunner.domain.ports import Container, ContainerStatus
+from jobrunner.domain.ports.executor import Container, ContainerStatus
 from jobrunner.domain.usage import ResourceUsage
 from jobrunner.errors import EngineUnavailable
 from jobrunner.executors.docker import usage

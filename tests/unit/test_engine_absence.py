@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobrunner.domain.outcomes import ContainerExit
-from jobrunner.domain.ports import Container, ContainerStatus
+from jobrunner.domain.ports.executor import Container, ContainerStatus
 from jobrunner.executors.docker.engine_absence import MOST_EVENTS, missed_the_end
 
 ENDED_AT = 1_800_000_000.0

@@ -11,7 +11,7 @@ from jobrunner.api.live.events import event
 from jobrunner.api.live.frames import Document, TextFrames
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.output_position import OutputPosition, parse_position
-from jobrunner.domain.ports import Stream
+from jobrunner.domain.ports.output_store import Stream
 from jobrunner.engine.output_follower import Written
 
 ID = new_id()

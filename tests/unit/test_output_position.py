@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.output_position import OutputPosition, parse_position
-from jobrunner.domain.ports import Stream
+from jobrunner.domain.ports.output_store import Stream
 from jobrunner.errors import InvalidRequest
 
 ID = new_id()

@@ -14,7 +14,7 @@ from typing import Any
 
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.output_position import OutputPosition
-from jobrunner.domain.ports import Stream
+from jobrunner.domain.ports.output_store import Stream
 from jobrunner.engine.output_follower import Item, Over, StateChanged, Written
 
 Document = dict[str, Any]

@@ -9,7 +9,7 @@ from jobrunner.api.live.body import Body
 from jobrunner.api.live.connection import Connection, while_there
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.output_position import OutputPosition
-from jobrunner.domain.ports import Stream
+from jobrunner.domain.ports.output_store import Stream
 from jobrunner.engine.output_follower import Written, follow
 from jobrunner.engine.output_hub import Feed, OutputHub
 from jobrunner.errors import JobrunnerError

@@ -25,7 +25,7 @@ from jobrunner.api.live.connection import Connection, while_there
 from jobrunner.api.live.frames import TextFrames
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.output_position import OutputPosition
-from jobrunner.domain.ports import Stream
+from jobrunner.domain.ports.output_store import Stream
 from jobrunner.engine.output_follower import Item, Over, Written, follow
 from jobrunner.engine.output_hub import OutputHub
 from jobrunner.errors import Ending, JobrunnerError

@@ -6,8 +6,8 @@ from flask import Response, current_app, jsonify, request
 
 from jobrunner.api.context import GATEKEEPER, current_farm
 from jobrunner.api.native import translate_keys
+from jobrunner.api.native.documents.keys import AFTER_KEY, CreatedKey, KeyItem, KeyList
 from jobrunner.api.native.job_spec import parse_as
-from jobrunner.api.native.key_documents import AFTER_KEY, CreatedKey, KeyItem, KeyList
 from jobrunner.api.native.routing import route
 from jobrunner.api.native.translate import Document
 from jobrunner.api.native.urls import urls_for_request

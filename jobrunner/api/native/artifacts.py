@@ -9,14 +9,14 @@ from flask import Response
 from jobrunner.api.archives import ARCHIVES
 from jobrunner.api.context import current_farm
 from jobrunner.api.downloads import as_attachment, begun, download
-from jobrunner.api.native.file_documents import OutputList
+from jobrunner.api.native.documents.files import OutputList
 from jobrunner.api.native.routing import EXECUTION, route
 from jobrunner.api.native.translate import Document
 from jobrunner.api.native.translate_files import output_list
 from jobrunner.api.native.urls import urls_for_request
 from jobrunner.api.openapi.operation import OCTETS, answers
 from jobrunner.domain.executions import Execution
-from jobrunner.domain.file_ports import FileToPut
+from jobrunner.domain.ports.file_stores import FileToPut
 from jobrunner.engine import queries
 from jobrunner.engine.artifacts import artifact, artifacts, content
 

@@ -9,7 +9,7 @@ from flask import request
 
 from jobrunner.api.context import current_farm
 from jobrunner.api.native import query, translate_keys
-from jobrunner.api.native.key_documents import ACTION, CURSOR, JOB, KEY, UNTIL, AuditPage
+from jobrunner.api.native.documents.keys import ACTION, CURSOR, JOB, KEY, UNTIL, AuditPage
 from jobrunner.api.native.parameters import SINCE, TASK
 from jobrunner.api.native.routing import route
 from jobrunner.api.native.translate import Document

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 from jobrunner.api.context import current_farm
+from jobrunner.api.native.documents.lists import BlacklistedHost
 from jobrunner.api.native.job_spec import parse_as
-from jobrunner.api.native.list_documents import BlacklistedHost
 from jobrunner.api.native.routing import route
 from jobrunner.api.native.translate import Document
 from jobrunner.api.openapi.operation import answers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jobrunner.api.caller import caller_address
 from jobrunner.api.context import current_farm
 from jobrunner.api.native import translate
-from jobrunner.api.native.documents import AcceptedJobs
+from jobrunner.api.native.documents.jobs import AcceptedJobs
 from jobrunner.api.native.job_spec import parse_as
 from jobrunner.api.native.routing import route
 from jobrunner.api.native.translate import Document

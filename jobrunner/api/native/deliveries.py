@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jobrunner.api.context import current_farm
 from jobrunner.api.native import translate_hooks
-from jobrunner.api.native.documents import DeliveryDocument, DeliveryList
+from jobrunner.api.native.documents.deliveries import DeliveryDocument, DeliveryList
 from jobrunner.api.native.routing import EXECUTION, route
 from jobrunner.api.native.translate import Document
 from jobrunner.api.native.urls import urls_for_request

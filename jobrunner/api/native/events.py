@@ -10,7 +10,7 @@ from flask import Response, current_app, jsonify, request
 from jobrunner.api.context import current_farm
 from jobrunner.api.held_stream import event_stream
 from jobrunner.api.native import query
-from jobrunner.api.native.list_documents import EventPageDocument
+from jobrunner.api.native.documents.lists import EventPageDocument
 from jobrunner.api.native.parameters import AFTER, EVENT_FORMAT, EXECUTION, JOB, STATUS, TASK
 from jobrunner.api.native.routing import route
 from jobrunner.api.native.translate_events import event_page, sent_drop, sent_event, sent_place

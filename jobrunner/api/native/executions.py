@@ -6,8 +6,8 @@ from flask import Response, jsonify
 
 from jobrunner.api.context import current_farm
 from jobrunner.api.native import lists, query, translate, translate_lists
-from jobrunner.api.native.documents import ExecutionDetails, ExecutionPlace, StoppedExecution
-from jobrunner.api.native.list_documents import ExecutionList
+from jobrunner.api.native.documents.executions import ExecutionDetails, ExecutionPlace, StoppedExecution
+from jobrunner.api.native.documents.lists import ExecutionList
 from jobrunner.api.native.parameters import AFTER, LABEL, NODE, SINCE, STATUS, TASK, UNTIL
 from jobrunner.api.native.routing import EXECUTION, route
 from jobrunner.api.native.translate import Document

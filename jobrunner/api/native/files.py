@@ -10,7 +10,7 @@ from flask import Response, request
 from jobrunner.api.caller import caller_address
 from jobrunner.api.context import current_farm
 from jobrunner.api.downloads import download
-from jobrunner.api.native.file_documents import FileItem, FilePage
+from jobrunner.api.native.documents.files import FileItem, FilePage
 from jobrunner.api.native.parameters import AFTER_FILE, FILE_NAME, SHA256
 from jobrunner.api.native.routing import route
 from jobrunner.api.native.translate import Document

@@ -7,9 +7,9 @@ from dataclasses import replace
 from jobrunner.api.caller import caller_address
 from jobrunner.api.context import current_farm
 from jobrunner.api.native import lists, query, translate, translate_lists
-from jobrunner.api.native.documents import Accepted, JobDetails, PausedJob, StoppedJob
+from jobrunner.api.native.documents.jobs import Accepted, JobDetails, PausedJob, StoppedJob
+from jobrunner.api.native.documents.lists import ExecutionList, JobList
 from jobrunner.api.native.job_spec import parse_spec
-from jobrunner.api.native.list_documents import ExecutionList, JobList
 from jobrunner.api.native.parameters import AFTER, JOB_STATE, LABEL, NODE, PAGE, SINCE, STATUS, TASK, UNTIL
 from jobrunner.api.native.routing import JOB, route
 from jobrunner.api.native.translate import Document, JobView

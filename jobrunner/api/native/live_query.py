@@ -7,7 +7,7 @@ from flask import request
 from jobrunner.api.native.query import choice, last_lines
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.output_position import OutputPosition, parse_position
-from jobrunner.domain.ports import Stream
+from jobrunner.domain.ports.output_store import Stream
 from jobrunner.engine import output_start
 from jobrunner.engine.farm import Farm
 from jobrunner.errors import Fault, InvalidRequest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobrunner.api.context import current_farm
-from jobrunner.api.native.documents import NodeDetails, NodeList
+from jobrunner.api.native.documents.nodes import NodeDetails, NodeList
 from jobrunner.api.native.job_spec import parse_as
 from jobrunner.api.native.routing import route
 from jobrunner.api.native.translate import Document

@@ -20,7 +20,7 @@ from jobrunner.api.native.routing import EXECUTION, JOB, route
 from jobrunner.api.openapi.operation import TEXT, answers
 from jobrunner.api.streaming import text_stream
 from jobrunner.domain.executions import Execution
-from jobrunner.domain.ports import Stream
+from jobrunner.domain.ports.output_store import Stream
 from jobrunner.engine import queries
 from jobrunner.engine.stored_output import Start, locate, notice_of_deletion, offset_of, read_kept
 from jobrunner.errors import Fault, InvalidRequest

@@ -8,14 +8,14 @@ from flask import request
 
 from jobrunner.api.context import current_farm
 from jobrunner.api.native import query
-from jobrunner.api.native.list_documents import FoundLines
+from jobrunner.api.native.documents.lists import FoundLines
 from jobrunner.api.native.parameters import AFTER, IGNORE_CASE, LIMIT, SEARCHED, STREAM
 from jobrunner.api.native.routing import EXECUTION, JOB, route
 from jobrunner.api.native.times import iso
 from jobrunner.api.native.urls import urls_for_request, with_query
 from jobrunner.api.openapi.operation import answers
 from jobrunner.domain.executions import Execution
-from jobrunner.domain.ports import Stream
+from jobrunner.domain.ports.output_store import Stream
 from jobrunner.engine import queries
 from jobrunner.engine.output_search import Findings, FoundLine, Place, Query, search
 from jobrunner.errors import Fault, InvalidRequest

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from jobrunner.api.context import current_farm
+from jobrunner.api.native.documents.status import StatusDocument
 from jobrunner.api.native.routing import route
-from jobrunner.api.native.status_documents import StatusDocument
 from jobrunner.api.native.translate import Document
 from jobrunner.api.native.translate_status import status_document
 from jobrunner.api.native.urls import urls_for_request

@@ -7,7 +7,8 @@ from flask import request
 from jobrunner.api.caller import caller_address
 from jobrunner.api.context import current_farm
 from jobrunner.api.native import query, translate
-from jobrunner.api.native.documents import Accepted, TaskDetails, TaskPage
+from jobrunner.api.native.documents.jobs import Accepted
+from jobrunner.api.native.documents.tasks import TaskDetails, TaskPage
 from jobrunner.api.native.job_spec import parse_spec
 from jobrunner.api.native.parameters import AFTER_JOB, PAGE, QUERY
 from jobrunner.api.native.routing import TASK, route

@@ -8,7 +8,8 @@ from typing import Any
 from jobrunner.api.caller import caller_address
 from jobrunner.api.context import current_farm
 from jobrunner.api.native import query, translate
-from jobrunner.api.native.documents import Accepted, DeletedTemplate, TemplateDetails, TemplatePage
+from jobrunner.api.native.documents.jobs import Accepted
+from jobrunner.api.native.documents.templates import DeletedTemplate, TemplateDetails, TemplatePage
 from jobrunner.api.native.job_spec import parse_as, specify
 from jobrunner.api.native.parameters import PAGE
 from jobrunner.api.native.routing import route

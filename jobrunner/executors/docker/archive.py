@@ -10,7 +10,7 @@ from urllib.parse import quote
 from docker import APIClient
 from docker.errors import APIError
 
-from jobrunner.domain.file_ports import EntryKind, FileToPut, PathEntry
+from jobrunner.domain.ports.file_stores import EntryKind, FileToPut, PathEntry
 from jobrunner.domain.tar_stream import tar_stream
 from jobrunner.errors import ContainerRejected, PathMissing
 from jobrunner.executors.docker.client import open_stream

@@ -10,7 +10,7 @@ from docker.types import HostConfig, LogConfig
 
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.outcomes import SIGKILL_EXIT_CODE, ContainerExit
-from jobrunner.domain.ports import Container, ContainerStatus
+from jobrunner.domain.ports.executor import Container, ContainerStatus
 from jobrunner.executors.docker.container_options import container_arguments, host_arguments
 from jobrunner.executors.docker.limits import resource_limits
 from jobrunner.settings import Settings

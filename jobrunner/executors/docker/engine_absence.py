@@ -18,7 +18,7 @@ from typing import Any
 
 from docker import APIClient
 
-from jobrunner.domain.ports import Container
+from jobrunner.domain.ports.executor import Container
 from jobrunner.executors.docker.client import open_stream
 from jobrunner.executors.docker.containers import instant
 

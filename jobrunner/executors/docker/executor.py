@@ -13,9 +13,9 @@ from urllib3.exceptions import ReadTimeoutError
 
 from jobrunner.domain.engine_circuit import Circuit
 from jobrunner.domain.executions import Execution
-from jobrunner.domain.file_ports import FileToPut, PathEntry
 from jobrunner.domain.images import ImageReference
-from jobrunner.domain.ports import Container, ContainerStatus, Machine, OutputReader
+from jobrunner.domain.ports.executor import Container, ContainerStatus, Machine, OutputReader
+from jobrunner.domain.ports.file_stores import FileToPut, PathEntry
 from jobrunner.domain.usage import ResourceUsage
 from jobrunner.errors import ContainerVanished, EngineUnavailable
 from jobrunner.executors.docker import archive, output, usage

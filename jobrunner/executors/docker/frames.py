@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from jobrunner.domain.ports import Fragment, Stream
+from jobrunner.domain.ports.output_store import Fragment, Stream
 
 HEADER = struct.Struct(">BxxxL")  # the number of the stream, three zero bytes, the length of the content
 ENGINE_ERROR_STREAM = 3

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from jobrunner.domain.ports import Fragment, Stream
+from jobrunner.domain.ports.output_store import Fragment, Stream
 from jobrunner.executors.docker.frames import HEADER, stream_of
 
 FULL_ENTRY_BYTES = 16 * 1024  # copier.go: defaultBufSize; only the last entry of a line is shorter

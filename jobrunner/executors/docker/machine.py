@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from jobrunner.domain.ports import Machine
+from jobrunner.domain.ports.executor import Machine
 from jobrunner.domain.resources import MILLIS, Resources
 
 NVIDIA_SMI = ("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")

@@ -10,7 +10,7 @@ import requests
 import urllib3
 from docker import APIClient
 
-from jobrunner.domain.ports import Fragment
+from jobrunner.domain.ports.output_store import Fragment
 from jobrunner.executors.docker.client import shut_down
 from jobrunner.executors.docker.errors import root_reason
 from jobrunner.executors.docker.frames import FrameParser

@@ -16,7 +16,7 @@ import requests
 from docker import APIClient
 from docker.errors import APIError
 
-from jobrunner.domain.ports import Container
+from jobrunner.domain.ports.executor import Container
 from jobrunner.domain.usage import ResourceUsage
 from jobrunner.executors.docker.client import CONNECT_SECONDS, EngineClient, open_stream
 from jobrunner.executors.docker.containers import instant

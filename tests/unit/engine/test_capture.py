@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobrunner.domain.events import OutputCut, OutputEndLost
-from jobrunner.domain.ports import Fragment, Stream
+from jobrunner.domain.ports.output_store import Fragment, Stream
 from jobrunner.engine import capture as capture_module
 from jobrunner.engine.capture import Capture, GaveUp
 from jobrunner.errors import StoreUnavailable, Superseded

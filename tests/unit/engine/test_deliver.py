@@ -11,7 +11,7 @@ import pytest
 from jobrunner.domain.deliveries import Delivery, DeliveryKind, DeliveryState
 from jobrunner.domain.events import Delivered, DeliveryFailed
 from jobrunner.domain.executions import Execution
-from jobrunner.domain.ports import Dispatch, Receipt
+from jobrunner.domain.ports.notifier import Dispatch, Receipt
 from jobrunner.domain.states import State
 from jobrunner.domain.usage import ResourceUsage
 from jobrunner.engine.cancel import stop_execution

@@ -13,7 +13,7 @@ import pytest
 
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.output_position import OutputPosition
-from jobrunner.domain.ports import Chunk, Stream
+from jobrunner.domain.ports.output_store import Chunk, Stream
 from jobrunner.domain.states import State
 from jobrunner.engine import output_hub, output_start
 from jobrunner.engine.farm import Farm

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobrunner.domain.identifiers import new_id
-from jobrunner.domain.ports import Chunk, Fragment, OutputStore, Stream
+from jobrunner.domain.ports.output_store import Chunk, Fragment, OutputStore, Stream
 from jobrunner.engine import output_search
 from jobrunner.engine.output_search import Findings, FoundLine, Place, Query, search
 from tests.support.engine_world import World, mongomock_store

@@ -9,7 +9,7 @@ import pytest
 
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.outcomes import Cause
-from jobrunner.domain.ports import Store
+from jobrunner.domain.ports.store import Store
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 from jobrunner.engine.fire import fire

@@ -21,7 +21,7 @@ from jobrunner.engine.removal import Rehearsal
 from jobrunner.engine.rerun import rerun
 from jobrunner.engine.run import run_execution
 from jobrunner.errors import ServiceUnavailable
-from jobrunner.store.documents import ALL_DOCUMENTS
+from jobrunner.store.documents.collections import ALL_DOCUMENTS
 from tests.support.engine_world import World
 from tests.support.port_faults import Crash, Kind, Trouble
 

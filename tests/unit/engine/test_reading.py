@@ -8,7 +8,7 @@ import pytest
 
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.listing import ExecutionFilter, Slice
-from jobrunner.domain.ports import Chunk, Stream
+from jobrunner.domain.ports.output_store import Chunk, Stream
 from jobrunner.domain.states import State
 from jobrunner.engine import queries, stored_output
 from jobrunner.engine.fire import fire

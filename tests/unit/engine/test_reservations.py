@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from jobrunner.domain.ports import Machine
+from jobrunner.domain.ports.executor import Machine
 from jobrunner.domain.resources import Resources
 from jobrunner.engine.janitors.resume import Resume
 from jobrunner.engine.presence import Presence, capacity_of

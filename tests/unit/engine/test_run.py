@@ -6,7 +6,7 @@ import pytest
 
 from jobrunner.domain.events import Adopted, Moved
 from jobrunner.domain.outcomes import Cause
-from jobrunner.domain.ports import Stream
+from jobrunner.domain.ports.output_store import Stream
 from jobrunner.domain.states import State
 from jobrunner.engine.run import run_execution
 from jobrunner.engine.run_end import RunEnd

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from jobrunner.domain.executions import Execution
-from jobrunner.domain.ports import Stream
+from jobrunner.domain.ports.output_store import Stream
 from jobrunner.domain.states import State
 from jobrunner.engine.janitors.owed import make_owed_retries
 from jobrunner.engine.janitors.reap import reap

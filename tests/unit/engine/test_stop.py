@@ -10,7 +10,7 @@ import pytest
 from jobrunner.domain.events import Trouble
 from jobrunner.domain.executions import Execution, Job
 from jobrunner.domain.outcomes import Cause
-from jobrunner.domain.ports import Container, OutputReader
+from jobrunner.domain.ports.executor import Container, OutputReader
 from jobrunner.domain.states import State
 from jobrunner.engine import cancel
 from jobrunner.engine.cancel import Stopped, StoppedJob, stop_execution, stop_job

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from jobrunner.domain.executions import Execution
 from jobrunner.domain.identifiers import new_id
-from jobrunner.domain.ports import Chunk, Fragment, OutputStore, Stream
+from jobrunner.domain.ports.output_store import Chunk, Fragment, OutputStore, Stream
 from jobrunner.domain.specs import JobSpec
 from jobrunner.domain.states import State
 from jobrunner.engine.forget import forget_output

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from jobrunner.domain.events import Trouble
-from jobrunner.domain.ports import Stream
+from jobrunner.domain.ports.output_store import Stream
 from jobrunner.domain.states import State
 from jobrunner.engine import presence as presence_module
 from jobrunner.engine.duty import Duty

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing_extensions import TypedDict
+from typing import Any, NotRequired
 
-from jobrunner.api.native.documents import Usage
+from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
+
+from jobrunner.api.native.documents.executions import Usage
 from jobrunner.api.openapi.faults import FaultDocument
 from jobrunner.api.openapi.forms import closed
 from jobrunner.domain.placement import Priority
+
+
+@closed
+class HealthDocument(TypedDict):
+    """Whether the services that the API needs answer."""
+
+    mongo: bool
+    redis: bool
+    errors: list[Any]
+    error: NotRequired[str]
 
 
 @closed

@@ -1,4 +1,4 @@
-"""Where measures of the farm are kept and read, as a Protocol (the rest is in jobrunner.domain.ports)."""
+"""Where measures of the farm are kept and read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine needs in order to move files, as Protocols (the rest is in jobrunner.domain.ports)."""
+"""Where files are kept, whole ones and their bytes, and how they are told to the executor that moves them."""
 
 from __future__ import annotations
 

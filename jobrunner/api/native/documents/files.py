@@ -1,4 +1,4 @@
-"""The documents of files: those that were uploaded, and those that are kept of executions, key by key."""
+"""Files: those that were uploaded, and those that are kept of executions."""
 
 from __future__ import annotations
 

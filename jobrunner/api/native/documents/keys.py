@@ -9,10 +9,20 @@ from jobrunner.api.openapi.operation import QueryParameter
 from jobrunner.domain.api_keys import KeyState, Role
 
 AFTER_KEY = QueryParameter("after", "The id of a key: those after it.", {"type": "string", "pattern": "^[0-9a-f]{12}$"})
+
+
 KEY = QueryParameter("key", "Only what was done with the key of this id.")
+
+
 ACTION = QueryParameter("action", "Only this action, such as job.submit.")
+
+
 JOB = QueryParameter("job", "Only what was done to this job.")
+
+
 UNTIL = QueryParameter("until", "Only what was done before: ISO 8601 (2026-05-01T12:00:00Z), or UNIX seconds.")
+
+
 CURSOR = QueryParameter(
     "cursor", "Where to go on, as nextUrl has it.", {"type": "string", "pattern": "^([0-9]{1,13}_[0-9a-f]{24})?$"}
 )

@@ -6,7 +6,7 @@ from typing import NotRequired
 
 from typing_extensions import TypedDict
 
-from jobrunner.api.native.documents import ExecutionItem
+from jobrunner.api.native.documents.executions import ExecutionItem
 from jobrunner.api.openapi.forms import closed
 from jobrunner.domain.farm_events import Change, Subject
 from jobrunner.domain.outcomes import Cause
