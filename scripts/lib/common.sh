@@ -5,6 +5,9 @@ REPO="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 STATE="$REPO/.state"
 APT_LOG="$STATE/apt.log"
 
+# Some machines have it set; a farm is many processes, and each would compile all of jobrunner when it starts.
+unset PYTHONDONTWRITEBYTECODE
+
 say() { printf '%s\n' "$*"; }
 
 # A step that failed: what, why, what to do, in one sentence.

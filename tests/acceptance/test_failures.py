@@ -19,7 +19,7 @@ def running(farm: Farm, *command: str, **spec: Any) -> tuple[dict[str, Any], dic
     """A job, and its execution once it has printed something."""
     accepted = farm.post_job(*command, **spec)
     execution = farm.wait_for_status(accepted, "running")
-    wait_until(lambda: farm.output(accepted, "stdout"), 10, "it has printed something")
+    wait_until(lambda: farm.output(accepted, "stdout"), 30, "it has printed something")
     return accepted, execution
 
 
@@ -123,4 +123,4 @@ def test_many_at_once_end_right_and_leave_no_container(farm: Farm) -> None:
         assert farm.wait_for_end(accepted, seconds=60)["status"] == "done"
         assert farm.output(accepted, "stdout") == counted_to(number)
         assert farm.output(accepted, "stderr") == counted_to(number)
-    wait_until(lambda: not container_ids(farm), 10, "the containers are removed")
+    wait_until(lambda: not container_ids(farm), 30, "the containers are removed")

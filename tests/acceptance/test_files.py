@@ -113,7 +113,7 @@ def test_outputs_are_kept_also_when_it_failed(farm: Farm, line: str, spec: dict[
 
 def test_outputs_are_kept_also_when_it_was_stopped(farm: Farm) -> None:
     accepted = shell(farm, "echo x >/o; echo up; sleep 60", outputs=["/o"], stopGrace=0)
-    wait_until(lambda: farm.output(accepted, "stdout"), 20, "it has written its file")
+    wait_until(lambda: farm.output(accepted, "stdout"), 30, "it has written its file")
     farm.http.post(f"{accepted['executionUrl']}/stop/", timeout=10)
     assert farm.wait_for_end(accepted)["status"] == "stopped"
     assert output_names(farm, accepted) == ["o"]
@@ -224,7 +224,7 @@ def test_a_worker_that_is_killed_while_it_stores_leaves_nothing_twice(make_farm:
         assert stored.count_documents({}) == 3
         chunks = mongo[farm.name]["fs.chunks"]
         assert len(chunks.distinct("files_id")) == 3
-    wait_until(lambda: not container_ids(farm), 10, "its container is removed")
+    wait_until(lambda: not container_ids(farm), 30, "its container is removed")
 
 
 # -------------------------------------------------------------------------------------------------------- uploads

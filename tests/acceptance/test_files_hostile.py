@@ -46,8 +46,8 @@ def test_an_upload_that_is_cut_off_leaves_nothing(make_farm: FarmMaker, mongodb_
     framing, sent = CUT_UPLOADS[how]
     with socket.create_connection(("127.0.0.1", farm.port), timeout=10) as client:
         client.sendall(b"POST /files/ HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n\r\n" + sent)
-        wait_until(lambda: stored(farm, mongodb_url) > 1, 10, "a part of it is stored")
-    wait_until(lambda: not stored(farm, mongodb_url), 20, "nothing of it is left")
+        wait_until(lambda: stored(farm, mongodb_url) > 1, 30, "a part of it is stored")
+    wait_until(lambda: not stored(farm, mongodb_url), 30, "nothing of it is left")
     assert farm.http.get(f"{farm.url}/files/", timeout=10).json()["items"] == []
 
 

@@ -70,7 +70,7 @@ def test_a_farm_is_closed_by_its_first_key_and_used_with_keys_from_then_on(make_
     assert "ci" in keys_command(farm, "revoke", ci.split("_")[1], key=admin)
     assert status_at(farm.url, ci) == 401
 
-    entries = wait_until(lambda: audit_entries(farm, admin, 7), 5, "all is in the audit trail")
+    entries = wait_until(lambda: audit_entries(farm, admin, 7), 30, "all is in the audit trail")
     actions = [(entry["action"], entry["status"], entry["keyName"]) for entry in reversed(entries)]
     assert actions == [
         ("key.create", 201, ""),
@@ -96,7 +96,7 @@ def test_a_key_made_in_the_database_lets_an_api_listen_for_others_and_ends_in_al
     other_port = free_port()
     farm.start("api2", "api", "--port", str(other_port))
     other_url = f"http://127.0.0.1:{other_port}"
-    wait_until(lambda: _answers(other_url), 20, "the second API answers")
+    wait_until(lambda: _answers(other_url), 30, "the second API answers")
     reader = keys_command(farm, "create", "--name", "r", "--role", "read", key=admin)
     assert [status_at(url, reader) for url in (farm.url, other_url)] == [200, 200]
 

@@ -172,7 +172,7 @@ def test_a_delivery_can_be_made_again_by_hand_under_its_id(notifying: Farm, hook
 
     assert answer.status_code == 200, answer.text
     (found,) = wait_until(
-        lambda: [one for one in deliveries(notifying, job) if one["state"] == "delivered"], 10, "it is delivered"
+        lambda: [one for one in deliveries(notifying, job) if one["state"] == "delivered"], 30, "it is delivered"
     )
     assert found["attemptCount"] == 2
     assert len({call.headers["webhook-id"] for call in hooks.calls}) == 1
@@ -209,7 +209,7 @@ def test_what_is_owed_survives_a_scheduler_that_is_killed(make_farm: FarmMaker, 
     farm.end("scheduler", signal.SIGKILL)
     job = farm.post_job("true", webhook={"url": f"{hooks.url}/late"})
     farm.wait_for_end(job)
-    (owed,) = wait_until(lambda: deliveries(farm, job), 10, "it is owed")
+    (owed,) = wait_until(lambda: deliveries(farm, job), 30, "it is owed")
     assert owed["state"] == "owed"
     assert not hooks.calls
 

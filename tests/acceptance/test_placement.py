@@ -87,7 +87,7 @@ def test_of_a_limit_no_more_run_at_once_also_when_a_worker_is_killed(placed: Far
     single = [placed.post_job("sleep", "0.4", task="single-x", retries=3) for _ in range(5)]
     render = [placed.post_job("sleep", "0.4", task="render-y", retries=3) for _ in range(6)]
     free = placed.post_job("true")
-    assert placed.wait_for_end(free, seconds=10)["status"] == "done"  # what has to wait keeps nobody back
+    assert placed.wait_for_end(free)["status"] == "done"  # what has to wait keeps nobody back
     waiting = placed.execution(jobs[-1])
     assert waiting["waitingFor"] == "concurrency: 2 of at most 2 executions of the group 'etl' run"
     wait_until(lambda: sum(placed.execution(job)["status"] == "done" for job in jobs) >= 3, 60, "some are done")
@@ -135,7 +135,7 @@ def test_a_drained_node_becomes_empty_at_its_deadline_and_takes_work_again_when_
     assert placed.http.delete(url, timeout=10).json()["node"]["drain"] is None
     assert placed.wait_for_end(waiting)["node"] == node
     placed.http.post(f"{has_to_go['jobUrl']}/stop/", timeout=10)
-    wait_until(lambda: not container_ids(placed), 20, "nothing is left")
+    wait_until(lambda: not container_ids(placed), 30, "nothing is left")
 
 
 def test_draining_asks_for_a_node_and_a_deadline_that_there_can_be(placed: Farm) -> None:

@@ -108,5 +108,5 @@ def test_listeners_go_with_their_clients_and_the_api_ends_under_others(make_farm
         answer = requests.get(f"{farm.url}/events/", stream=True, timeout=10)
         return answer if answer.status_code == 200 else None
 
-    with wait_until(one_more, 10, "those that have gone have made room"):
+    with wait_until(one_more, 30, "those that have gone have made room"):
         assert farm.end("api") < 6

@@ -60,10 +60,10 @@ def test_what_a_job_asks_for_is_the_limit_of_its_container(tiny: Farm) -> None:
         limits = container.attrs["HostConfig"]
     assert (limits["NanoCpus"], limits["Memory"], limits["MemorySwap"]) == (250_000_000, 32 * MEBI, 32 * MEBI)
     node = tiny.execution(job)["node"]
-    wait_until(lambda: nodes_of(tiny)[node]["reserved"]["cpu"] == 0.25, 5, "the beat tells what is reserved")
+    wait_until(lambda: nodes_of(tiny)[node]["reserved"]["cpu"] == 0.25, 30, "the beat tells what is reserved")
     tiny.http.post(f"{job['executionUrl']}/stop/", timeout=10)
     tiny.wait_for_end(job)
-    wait_until(lambda: nodes_of(tiny)[node]["free"] == nodes_of(tiny)[node]["capacity"], 5, "all is free again")
+    wait_until(lambda: nodes_of(tiny)[node]["free"] == nodes_of(tiny)[node]["capacity"], 30, "all is free again")
 
 
 def test_a_job_over_its_memory_ends_failed_as_out_of_memory(tiny: Farm) -> None:
@@ -89,7 +89,7 @@ def test_jobs_that_fit_one_at_a_time_never_overlap_on_a_node_also_when_a_worker_
     assert {execution["status"] for execution in ended} == {"done"}
     assert {execution["node"] for execution in ended} == set(NODES)
     assert_never_over_committed(ended, needs)
-    wait_until(lambda: not container_ids(tiny), 10, "nothing is left")
+    wait_until(lambda: not container_ids(tiny), 30, "nothing is left")
 
 
 def test_a_job_that_needs_a_whole_node_is_not_starved_by_small_ones(tiny: Farm) -> None:

@@ -47,7 +47,7 @@ def waiting(farm: Farm, accepted: dict[str, Any]) -> dict[str, Any]:
         found = attempts(farm, accepted)
         return found[1] if len(found) == 2 and found[1]["status"] == "scheduled" else None
 
-    return wait_until(waits, 20, "a retry waits for its time")
+    return wait_until(waits, 30, "a retry waits for its time")
 
 
 def assert_no_more_than(farm: Farm, accepted: dict[str, Any], count: int) -> None:
@@ -128,7 +128,7 @@ def test_a_container_that_is_killed_from_outside_is_tried_again_where_the_policy
     with containers_of(farm) as found:
         (container,) = [c for c in found if c.id == execution["metadata"]["container_id"]]
         container.kill()
-    second = wait_until(lambda: attempts(farm, accepted)[1:], 20, "it is tried again")[0]
+    second = wait_until(lambda: attempts(farm, accepted)[1:], 30, "it is tried again")[0]
     stop(farm, accepted["jobUrl"])
     assert [e["status"] for e in ended(farm, accepted, 2)] == ["failed", "stopped"]
     assert second["attempt"] == 2
@@ -159,7 +159,7 @@ def test_a_stop_of_the_failed_attempt_during_the_back_off_ends_it(farm: Farm) ->
 def test_what_is_stopped_while_it_runs_is_not_tried_again(farm: Farm) -> None:
     line = "trap 'exit 9' TERM; echo up; while :; do sleep 0.1; done"
     accepted = farm.post_job("sh", "-c", line, retries=5, retryPolicy=AT_ONCE)
-    wait_until(lambda: farm.output(accepted, "stdout"), 15, "it is up")
+    wait_until(lambda: farm.output(accepted, "stdout"), 30, "it is up")
     assert stop(farm, accepted["executionUrl"])["stopped"] == "stopping"
     execution = farm.wait_for_end(accepted)
     assert (execution["status"], execution["exitCode"]) == ("stopped", 9)

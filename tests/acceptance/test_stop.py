@@ -32,14 +32,14 @@ def stop(farm: Farm, accepted: dict[str, Any], what: str = "executionUrl") -> di
 
 
 def printed(farm: Farm, accepted: dict[str, Any], text: bytes) -> None:
-    wait_until(lambda: farm.output(accepted, "stdout") == text, 15, f"it has printed {text!r}")
+    wait_until(lambda: farm.output(accepted, "stdout") == text, 30, f"it has printed {text!r}")
 
 
 def test_a_running_execution_gets_sigterm_and_its_last_words_are_kept(farm: Farm) -> None:
     accepted = farm.post_job(*SAYS_BYE)
     printed(farm, accepted, b"up\n")
     stop(farm, accepted)
-    ended = farm.wait_for_end(accepted, seconds=5)
+    ended = farm.wait_for_end(accepted)
     assert (ended["status"], ended["exitCode"]) == ("stopped", 0)
     assert farm.output(accepted, "stdout") == b"up\nbye\n"
 
@@ -48,7 +48,7 @@ def test_what_ignores_sigterm_is_killed_after_its_grace(farm: Farm) -> None:
     accepted = farm.post_job(*IGNORES_SIGTERM, stopGrace=1)
     printed(farm, accepted, b"up\n")
     stop(farm, accepted)
-    ended = farm.wait_for_end(accepted, seconds=8)
+    ended = farm.wait_for_end(accepted)
     assert (ended["status"], ended["exitCode"]) == ("stopped", 137)
 
 
@@ -98,7 +98,7 @@ def test_a_stop_while_the_worker_is_down_is_carried_out_when_it_is_back(small_fa
     stop(small_farm, accepted)
     assert small_farm.execution(accepted)["status"] == "running"
     small_farm.start_worker("one")
-    ended = small_farm.wait_for_end(accepted, seconds=10)
+    ended = small_farm.wait_for_end(accepted)
     assert (ended["status"], ended["exitCode"]) == ("stopped", 0)
     assert small_farm.output(accepted, "stdout") == b"up\nbye\n"
 
@@ -109,7 +109,7 @@ def test_a_stop_while_the_image_is_pulled_ends_the_pull(farm: Farm, name: str) -
         accepted = farm.post_job("true", image=stuck.image(name), retries=3)
         assert stuck.asked.wait(20)
         assert stop(farm, accepted)["stopped"] == "stopping"
-        ended = farm.wait_for_end(accepted, seconds=10)
+        ended = farm.wait_for_end(accepted)
     assert (ended["status"], ended["metadata"]["container_id"]) == ("stopped", None)
     assert [move["status"] for move in ended["history"]] == ["enqueued", "pulling", "stopped"]
 
@@ -139,17 +139,17 @@ def test_stopping_an_execution_does_not_end_its_schedule_and_stopping_the_job_do
         return [execution for execution in found if execution["status"] == status]
 
     def stop_one(status: str) -> str:
-        execution = wait_until(lambda: of_status(status), 20, f"one is {status}")[-1]
+        execution = wait_until(lambda: of_status(status), 30, f"one is {status}")[-1]
         url = f"{accepted['jobUrl']}/executions/{execution['executionId']}"
         stop(farm, {"executionUrl": url})
-        wait_until(lambda: execution["executionId"] in {e["executionId"] for e in of_status("stopped")}, 10, "stopped")
+        wait_until(lambda: execution["executionId"] in {e["executionId"] for e in of_status("stopped")}, 30, "stopped")
         return str(execution["createdAt"])
 
     for status in ("running", "scheduled"):
         made_at = stop_one(status)
-        wait_until(lambda at=made_at: [e for e in of_status("running") if e["createdAt"] > at], 20, "a later one runs")
+        wait_until(lambda at=made_at: [e for e in of_status("running") if e["createdAt"] > at], 30, "a later one runs")
     stop(farm, accepted, "jobUrl")
-    wait_until(lambda: not (of_status("running") or of_status("scheduled")), 15, "all are stopped")
+    wait_until(lambda: not (of_status("running") or of_status("scheduled")), 30, "all are stopped")
     count = farm.http.get(accepted["jobUrl"], timeout=10).json()["job"]["executionCount"]
     time.sleep(3)  # longer than its interval
     assert farm.http.get(accepted["jobUrl"], timeout=10).json()["job"]["executionCount"] == count
@@ -157,7 +157,7 @@ def test_stopping_an_execution_does_not_end_its_schedule_and_stopping_the_job_do
 
 def test_what_runs_too_long_is_timedout_with_its_output(farm: Farm) -> None:
     accepted = farm.post_job(*SAYS_BYE, timeout=1)
-    ended = farm.wait_for_end(accepted, seconds=10)
+    ended = farm.wait_for_end(accepted)
     assert (ended["status"], ended["cause"]) == ("timedout", "timeout")
     assert "longer than its timeout of 1 s" in ended["error"]
     assert farm.output(accepted, "stdout") == b"up\nbye\n"

@@ -39,7 +39,7 @@ def shaken(made: Farm) -> Farm:
 def up(farm: Farm, **spec: Any) -> dict[str, Any]:
     """A job whose container is up, and says bye at SIGTERM."""
     accepted = farm.post_job(*SAYS_BYE, **spec)
-    wait_until(lambda: farm.output(accepted, "stdout") == b"up\n", 15, "it is up")
+    wait_until(lambda: farm.output(accepted, "stdout") == b"up\n", 30, "it is up")
     return accepted
 
 

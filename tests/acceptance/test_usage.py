@@ -47,7 +47,7 @@ def usage_once(farm: Farm, accepted: dict[str, Any], peak_bytes: int) -> dict[st
         usage = farm.execution(accepted)["usage"]
         return usage if usage and usage["peakMemoryBytes"] >= peak_bytes else None
 
-    return wait_until(has_peak, 20, f"its peak is {peak_bytes} bytes")
+    return wait_until(has_peak, 30, f"its peak is {peak_bytes} bytes")
 
 
 def usage_after(farm: Farm, accepted: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def test_processor_time_and_memory_are_what_was_used(farm: Farm) -> None:
 
 def test_usage_is_shown_while_it_runs(farm: Farm) -> None:
     accepted = shell(farm, f"{BURNS_2_SECONDS}; sleep 100", stopGrace=0)
-    usage = wait_until(lambda: farm.execution(accepted)["usage"], 20, "there is a sample")
+    usage = wait_until(lambda: farm.execution(accepted)["usage"], 30, "there is a sample")
     running = farm.http.get(f"{farm.url}/status/", timeout=10).json()["containers"]["running"]
     (shown,) = [entry["usage"] for entry in running if entry["executionId"] == accepted["executionId"]]
     assert shown["sampledAt"] >= usage["sampledAt"]

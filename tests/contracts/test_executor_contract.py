@@ -118,6 +118,7 @@ def test_starting_a_running_container_does_nothing(executor: Executor) -> None:
     assert executor.find(execution.id) == before
 
 
+@pytest.mark.timed
 def test_wait_returns_at_its_time_limit_while_the_container_runs(executor: Executor) -> None:
     container = started(executor, execution_of(SAYS_BYE_ON_SIGTERM))
     since = monotonic()
@@ -126,6 +127,7 @@ def test_wait_returns_at_its_time_limit_while_the_container_runs(executor: Execu
     assert executor.wait(container, 0).status is ContainerStatus.RUNNING
 
 
+@pytest.mark.timed
 def test_wait_returns_soon_after_the_exit(executor: Executor) -> None:
     execution = execution_of(IGNORES_SIGTERM)
     container = started(executor, execution)

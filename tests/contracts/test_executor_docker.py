@@ -137,6 +137,7 @@ def test_the_container_says_whose_it_is_and_may_gain_no_privileges(world: Docker
 # ---------------------------------------------------------------------------------------------- calls and trouble
 
 
+@pytest.mark.timed
 def test_a_call_that_waits_holds_up_no_other_call(executor: DockerExecutor) -> None:
     container = running(executor)
     with ThreadPoolExecutor(1) as threads:
@@ -174,6 +175,7 @@ def open_descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+@pytest.mark.timed
 def test_an_engine_where_nothing_listens_is_told_at_once_and_in_words(tmp_path: Path) -> None:
     for host, reason in {
         f"unix://{tmp_path}/none.sock": "No such file or directory",
@@ -186,6 +188,7 @@ def test_an_engine_where_nothing_listens_is_told_at_once_and_in_words(tmp_path: 
         assert monotonic() - since < 1
 
 
+@pytest.mark.timed
 def test_an_engine_that_hangs_is_told_within_the_time_limit(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as mute:
         mute.bind(str(tmp_path / "mute.sock"))

@@ -70,6 +70,7 @@ def test_a_registry_where_nothing_listens_is_a_failed_pull(executor: DockerExecu
 
 
 @pytest.mark.parametrize("name", [STUCK_MANIFEST, STUCK_LAYER])
+@pytest.mark.timed
 def test_a_stuck_registry_does_not_hold_us(executor: DockerExecutor, hub: Registry, name: str) -> None:
     times: list[float] = []
 

@@ -138,6 +138,7 @@ def test_a_message_goes_only_to_nodes_that_have_all_its_volumes(queue: RqQueue, 
     assert Node(redis, farm_id, "all", volumes=("data", "models", "scratch")).take() == message
 
 
+@pytest.mark.timed
 def test_many_that_have_to_wait_keep_nobody_back(queue: RqQueue, node: Node, redis: Redis, farm_id: str) -> None:
     for _ in range(1500):
         push(queue, 10, constraints={"gpu": "yes"})
@@ -165,6 +166,7 @@ def shortest_take(node: Node, waiting: list[Waiting]) -> float:
     return min(seconds)
 
 
+@pytest.mark.timed
 def test_with_thousands_of_lanes_it_takes_no_longer(queue: RqQueue, node: Node) -> None:
     few, many = in_groups(40), in_groups(3000, "other group")
     queue.push_all(few)

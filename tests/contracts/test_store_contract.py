@@ -173,6 +173,7 @@ def test_processes_that_start_at_once_agree_on_the_farm_s_id(mongodb: Store) -> 
 
 
 @pytest.mark.services
+@pytest.mark.timed
 def test_a_mongodb_that_does_not_answer_is_unavailable_within_its_timeout() -> None:
     nowhere = Settings(mongodb_url="mongodb://u:hunter2@127.0.0.1:9/", mongodb_timeout_seconds=0.3)
     connection.connect(nowhere)

@@ -179,7 +179,7 @@ def test_a_sign_of_life_comes_and_moves_the_id_on(api: ApiFarm, monkeypatch: pyt
     with listening(api, "task=none") as listener:
         begin = listener.last_id
         api.post("other")
-        wait_until(lambda: not listener._block().get("event") and listener.last_id > begin, 10, "the id moves on")
+        wait_until(lambda: not listener._block().get("event") and listener.last_id > begin, 30, "the id moves on")
         after = listener.last_id
     page = api.client.get(f"/events/?format=json&after={after}").json
     assert page["items"] == []

@@ -192,4 +192,4 @@ def test_the_audit_trail_tells_which_file_was_uploaded_and_with_which_key(holder
     def is_told() -> bool:
         return any(told.items() <= entry.items() for entry in client.get("/audit/", headers=admin).json["items"])
 
-    wait_until(is_told, 10, "the upload is in the audit trail")
+    wait_until(is_told, 30, "the upload is in the audit trail")

@@ -114,6 +114,7 @@ def test_a_follower_gets_headers_at_once_and_then_every_byte_as_it_comes(server:
         assert b"".join(pieces) == b"three\n"
 
 
+@pytest.mark.timed
 def test_a_follower_that_has_gone_is_let_go_although_nothing_is_written(server: Server) -> None:
     posted = server.running_job()
     before = server.connections()

@@ -79,7 +79,7 @@ def has_ended(client: socket.socket) -> bool:
 def test_clients_that_send_a_byte_now_and_then_do_not_hold_the_threads(farm: Farm, name: str) -> None:
     with slow_clients(farm.port, SLOW_REQUESTS[name]) as clients:
         assert requests.get(f"{farm.url}/tasks/", timeout=PATIENCE_SECONDS).status_code == 200
-        wait_until(lambda: all(map(has_ended, clients)), 10, "all slow clients were let go")
+        wait_until(lambda: all(map(has_ended, clients)), 30, "all slow clients were let go")
 
 
 def test_who_follows_an_output_may_take_longer_than_a_request_may_to_arrive(farm: Farm) -> None:

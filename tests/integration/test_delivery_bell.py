@@ -32,7 +32,7 @@ def listening(redis: Redis, farm_id: str) -> Iterator[threading.Event]:
     listener = threading.Thread(target=DeliveryBell(redis, farm_id).listen, args=(heard.set, stopping))
     listener.start()
     channel = names.delivery_channel(farm_id)
-    wait_until(lambda: redis.pubsub_numsub(channel)[0][1], 5, "it listens")
+    wait_until(lambda: redis.pubsub_numsub(channel)[0][1], 30, "it listens")
     try:
         yield heard
     finally:
@@ -41,6 +41,7 @@ def listening(redis: Redis, farm_id: str) -> Iterator[threading.Event]:
     assert not listener.is_alive()
 
 
+@pytest.mark.timed
 def test_a_ring_is_heard_at_once(redis: Redis) -> None:
     farm_id = f"test-{uuid4().hex[:12]}"
     with listening(redis, farm_id) as heard:

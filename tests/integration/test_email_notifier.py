@@ -177,6 +177,7 @@ def misbehaving(first: bytes, then: bytes) -> Iterator[int]:
 
 @pytest.mark.parametrize("security", list(SmtpSecurity))
 @pytest.mark.parametrize(("first", "then"), [(b"", b""), (b"220 hello\r\n", b""), (b"220-", b"x"), (b"", b"220-x\r\n")])
+@pytest.mark.timed
 def test_a_server_that_hangs_or_drips_is_left_when_the_time_is_up(
     security: SmtpSecurity, first: bytes, then: bytes
 ) -> None:

@@ -18,6 +18,7 @@ CHUNKS = 60
 LINES = "".join(f"line {number} of a chunk, which is as long as usual\n" for number in range(100))
 
 
+@pytest.mark.timed
 def test_many_followers_get_every_byte_and_cost_one_reader_and_no_threads(
     mongodb_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -106,7 +106,7 @@ def test_the_end_is_followed_unless_one_has_scrolled_up(server: Server, page: Pa
     server.node.write(posted["executionId"], b"line\n" * 500)
     page.goto(f"{posted['executionUrl']}/stream/")
     expect(page.locator("#output .stdout")).to_have_count(500)
-    wait_until(lambda: is_at_end(page), 10, "the end is shown")
+    wait_until(lambda: is_at_end(page), 30, "the end is shown")
     page.locator("#scroll").focus()
     page.keyboard.press("Home")
     follow = page.get_by_role("button", name="Follow the end")
@@ -115,7 +115,7 @@ def test_the_end_is_followed_unless_one_has_scrolled_up(server: Server, page: Pa
     expect(page.locator("#output .stdout")).to_have_count(600)
     assert page.evaluate("document.getElementById('scroll').scrollTop") == 0
     follow.press("Enter")
-    wait_until(lambda: is_at_end(page), 10, "the end is shown")
+    wait_until(lambda: is_at_end(page), 30, "the end is shown")
 
 
 def test_a_stream_can_be_hidden(server: Server, page: Page) -> None:

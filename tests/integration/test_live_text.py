@@ -78,6 +78,7 @@ def test_what_follows_is_refused_as_anything_else_is(server: Server) -> None:
         assert requests.get(f"{url}/{path}", timeout=PATIENCE_SECONDS).status_code == status
 
 
+@pytest.mark.timed
 def test_followers_hold_no_thread_of_the_server(server: Server) -> None:
     posted = server.running_job()
     url = f"{posted['executionUrl']}/stdout/?follow=1"

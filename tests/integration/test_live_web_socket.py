@@ -43,6 +43,7 @@ def ended_job(server: Server, *chunks: tuple[bytes, bytes]) -> dict[str, Any]:
     return posted
 
 
+@pytest.mark.timed
 def test_output_comes_as_it_is_written_and_the_close_says_done(server: Server) -> None:
     posted = server.running_job()
     execution_id = posted["executionId"]
@@ -151,6 +152,7 @@ def test_who_follows_a_job_is_led_from_attempt_to_attempt(server: Server) -> Non
         assert all_frames(socket) == (["first"], (1000, "done"))
 
 
+@pytest.mark.timed
 def test_a_client_that_closes_is_let_go_at_once(server: Server) -> None:
     posted = server.running_job()
     before = server.connections()

@@ -66,7 +66,7 @@ def bare_mongod(folder: Path, *, with_replica_set: bool) -> Iterator[Settings]:
     with running(replace(program, command=command, ready=None), folder):
         connection.connect(settings)
         try:
-            wait_until(_answers, 20, "mongod answers")
+            wait_until(_answers, 30, "mongod answers")
             yield settings
         finally:
             connection.disconnect()

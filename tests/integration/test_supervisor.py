@@ -165,6 +165,7 @@ def test_a_program_that_does_not_end_is_killed_with_its_children(scene: Scene) -
     until(lambda: not is_running(child))
 
 
+@pytest.mark.timed
 def test_programs_of_one_stage_are_waited_for_side_by_side(scene: Scene) -> None:
     slow = "trap 'sleep 1; exit 0' TERM; touch {}; while :; do sleep 0.02; done"
     made = {name: scene.folder / name for name in ("first", "second", "third")}

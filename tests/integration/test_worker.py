@@ -66,7 +66,7 @@ def start(server: OwnRedis, redis: Redis, tmp_path: Path) -> Iterator[Start]:
     def start_one(slots: int = 4, *options: str, node: str = "one", wait: bool = True) -> Worker:
         started.append(Worker(server, redis, tmp_path, node, slots, *options))
         if wait:
-            wait_until(started[-1].is_up, 15, "the worker is up")
+            wait_until(started[-1].is_up, 30, "the worker is up")
         return started[-1]
 
     yield start_one
@@ -88,7 +88,7 @@ def test_as_many_messages_run_at_once_as_there_are_slots(redis: Redis, queue: Rq
     assert messages[4] in wait_for(redis, "started", 5)
     release(redis)
     assert sorted(wait_for(redis, "ended", 6)) == sorted(messages)
-    wait_until(lambda: not started_registry(redis) and not intermediate(redis), 5, "RQ's books are closed")
+    wait_until(lambda: not started_registry(redis) and not intermediate(redis), 30, "RQ's books are closed")
 
 
 def test_rq_s_tools_see_what_runs(redis: Redis, queue: RqQueue, start: Start) -> None:
@@ -98,9 +98,10 @@ def test_rq_s_tools_see_what_runs(redis: Redis, queue: RqQueue, start: Start) ->
     assert [member.decode().split(":")[0] for member in started_registry(redis)] == [message]
     assert Job.fetch(message, connection=redis).get_status() == "started"
     release(redis)
-    wait_until(lambda: Job.fetch(message, connection=redis).get_status() == "finished", 5, "RQ knows that it ended")
+    wait_until(lambda: Job.fetch(message, connection=redis).get_status() == "finished", 30, "RQ knows that it ended")
 
 
+@pytest.mark.timed
 def test_an_idle_worker_is_woken_by_a_message(redis: Redis, queue: RqQueue, start: Start) -> None:
     start()
     release(redis)
@@ -159,6 +160,7 @@ def test_sigterm_hands_back_what_runs_and_ends_in_time(redis: Redis, queue: RqQu
     assert sum(queue.lengths().values()) == 1
 
 
+@pytest.mark.timed
 def test_an_idle_worker_ends_at_once(start: Start) -> None:
     worker = start()
     since = time.monotonic()
@@ -263,7 +265,7 @@ def test_a_redis_that_is_killed_and_comes_back_empty_is_worked_with_again(
     server.kill()
     time.sleep(1.5)  # an outage, not a blink
     server.start()
-    wait_until(worker.is_up, 10, "it listens again")
+    wait_until(worker.is_up, 30, "it listens again")
     message = queue.push(new_id())
     assert wait_for(redis, "started", 1) == [message]
 

@@ -40,7 +40,7 @@ def counting(farm: Farm) -> Iterator[None]:
     """A container counts meanwhile, and is found to have counted without a gap afterwards."""
     accepted = farm.post_job(*COUNTS_ON)
     container_id = str(farm.wait_for_status(accepted, "running")["metadata"]["container_id"])
-    wait_until(lambda: farm.output(accepted, "stdout"), 15, "it has printed something")
+    wait_until(lambda: farm.output(accepted, "stdout"), 30, "it has printed something")
     yield
     tell_to_end(farm, container_id)
     ended = farm.wait_for_end(accepted, seconds=60)
@@ -56,7 +56,7 @@ def posts(farm: Farm, count: int) -> list[Answer]:
 
 def assert_works_at_once(farm: Farm) -> None:
     """Not when some time limit has passed: then all threads would have hung."""
-    wait_until(lambda: post_job(farm, "true").status == 200, 5, "jobs are taken in again")
+    wait_until(lambda: post_job(farm, "true").status == 200, 30, "jobs are taken in again")
     assert max(ask(farm, "GET", path).seconds for path in READS) < LATE_SECONDS
     farm.wait_for_status(farm.post_job("true"), "done")
 

@@ -33,7 +33,7 @@ def stop(farm: Farm, accepted: dict[str, Any]) -> None:
 def test_one_that_runs_too_long_is_killed_after_its_grace(farm: Farm) -> None:
     ended = farm.wait_for_end(stubborn(farm, timeout=3))
     assert (ended["status"], ended["cause"], ended["exitCode"]) == ("timedout", "timeout", 137)
-    wait_until(lambda: not container_ids(farm), 20, "its container is removed")
+    wait_until(lambda: not container_ids(farm), 30, "its container is removed")
 
 
 def test_one_on_a_node_that_is_drained_is_killed_after_the_deadline_and_its_grace(farm: Farm) -> None:
@@ -43,7 +43,7 @@ def test_one_on_a_node_that_is_drained_is_killed_after_the_deadline_and_its_grac
     ended = farm.wait_for_end(accepted)
     assert farm.http.delete(url, timeout=10).status_code == 200
     assert (ended["status"], ended["cause"], ended["exitCode"]) == ("lost", "node_drained", 137)
-    wait_until(lambda: not container_ids(farm), 20, "its container is removed")
+    wait_until(lambda: not container_ids(farm), 30, "its container is removed")
 
 
 def test_a_worker_that_is_told_to_end_does_not_wait_for_it_and_the_next_one_can_stop_it(farm: Farm) -> None:
@@ -55,7 +55,7 @@ def test_a_worker_that_is_told_to_end_does_not_wait_for_it_and_the_next_one_can_
     farm.start_worker("one")
     ended = farm.wait_for_end(accepted)
     assert (ended["status"], ended["exitCode"], ended["attempt"]) == ("stopped", 137, 1)
-    wait_until(lambda: not container_ids(farm), 20, "its container is removed")
+    wait_until(lambda: not container_ids(farm), 30, "its container is removed")
 
 
 def test_a_worker_that_waits_for_its_containers_ends_once_the_last_one_is_stopped(farm: Farm) -> None:

@@ -154,8 +154,8 @@ class World:
         """A job whose container runs: its execution, the node, and the run."""
         execution, node = self.submit(command, **spec), self.node()
         run = self.run_in_background(node, execution.id)
-        wait_until(lambda: self.engine.starts[execution.id], 5, "its container is started")
-        wait_until(lambda: node.runs()[0].started_at, 5, "it is known to run")
+        wait_until(lambda: self.engine.starts[execution.id], 30, "its container is started")
+        wait_until(lambda: node.runs()[0].started_at, 30, "it is known to run")
         return self.get(execution), node, run
 
     def get(self, execution: Execution | str) -> Execution:

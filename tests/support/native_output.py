@@ -24,7 +24,7 @@ def assert_written(farm: Farm, path: str, written: str, exit_code: int | None) -
 def assert_written_while_running(farm: Farm, path_of: Callable[[Ids], str], redirection: str) -> None:
     """What a container writes can be read before it ends, and has no exit code yet."""
     posted = farm.post_job("sh", "-c", f"echo so far {redirection}; sleep 100", stopGrace=0)
-    wait_until(lambda: text(call(farm, "GET", path_of(posted))) == b"so far\n", 15, "the line can be read")
+    wait_until(lambda: text(call(farm, "GET", path_of(posted))) == b"so far\n", 30, "the line can be read")
     assert "Fastlane-Exit-Code" not in call(farm, "GET", path_of(posted)).headers
     call(farm, "POST", f"{posted['executionUrl']}/stop/")
     farm.wait_for_status(posted, "stopped")

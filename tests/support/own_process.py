@@ -51,7 +51,7 @@ class OwnProcess(ABC):
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
         frozen = psutil.Process(self._process.pid)
-        wait_until(lambda: frozen.status() == psutil.STATUS_STOPPED, 5, "it has stopped")
+        wait_until(lambda: frozen.status() == psutil.STATUS_STOPPED, 30, "it has stopped")
 
     def thaw(self) -> None:
         """Have it go on."""

@@ -48,7 +48,7 @@ def noted(redis: Redis, what: str) -> list[str]:
     return [text.decode() for text in redis.lrange(f"{FARM}:{what}", 0, -1)]
 
 
-def wait_for(redis: Redis, what: str, count: int, seconds: float = 10) -> list[str]:
+def wait_for(redis: Redis, what: str, count: int, seconds: float = 30) -> list[str]:
     """A list of what they noted, once it is so long."""
     return wait_until(lambda: (got := noted(redis, what)) and len(got) >= count and got, seconds, f"{count} {what}")
 

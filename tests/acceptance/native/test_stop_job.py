@@ -42,7 +42,7 @@ def test_the_last_execution_is_stopped_and_the_answer_is_the_document_s(farm: Fa
     assert answer == {key: posted[key] for key in example("stop_job.json")} | did
     ended = farm.wait_for_end(posted)
     assert (ended["status"], ended["exitCode"]) == ("stopped", 137)
-    wait_until(lambda: container_id not in container_ids(farm), 10, "its container is gone")
+    wait_until(lambda: container_id not in container_ids(farm), 30, "its container is gone")
 
 
 def test_a_recurring_job_does_not_start_any_more(farm: Farm, post_recurring: Callable[..., dict[str, Any]]) -> None:
@@ -67,7 +67,7 @@ def test_a_job_is_not_tried_again(farm: Farm) -> None:
     posted = farm.post_job("false", retries=5)
     farm.wait_for_status(posted, "failed")
     stop(farm, posted)
-    runs = wait_until(lambda: all_over(job_of(farm, posted)["executions"]), 10, "nothing runs any more")
+    runs = wait_until(lambda: all_over(job_of(farm, posted)["executions"]), 30, "nothing runs any more")
     time.sleep(1.5)  # longer than the pause before the next attempt
     assert len(job_of(farm, posted)["executions"]) == len(runs) < 6
 

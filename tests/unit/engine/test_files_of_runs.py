@@ -122,7 +122,7 @@ def test_the_inputs_are_there_before_the_start(world: World) -> None:
     execution = submitted(world, "run-on", outputs=[])
     node = world.node()
     world.run_in_background(node, execution.id)
-    wait_until(lambda: world.engine.starts[execution.id], 5, "its container is started")
+    wait_until(lambda: world.engine.starts[execution.id], 30, "its container is started")
     (container,) = world.engine.containers.values()
     assert container.files.by_path["/in/one"] == b"hello"
     assert container.files.modes["/in/one"] == 0o644

@@ -31,7 +31,7 @@ def claimed(world: World, command: str = "run-on", node: str = "one", **spec: ob
     execution = world.submit(command, **spec)
     worker = world.node(node=node)
     run = world.run_in_background(worker, execution.id)
-    wait_until(lambda: world.engine.starts[execution.id], 5, "it runs")
+    wait_until(lambda: world.engine.starts[execution.id], 30, "it runs")
     worker.detach()
     assert run.result(5) is RunEnd.HANDED_BACK
     return world.get(execution)
@@ -285,7 +285,7 @@ def test_what_runs_is_not_taken_up(world: World) -> None:
     execution = world.submit("run-on")
     node = world.node()
     world.run_in_background(node, execution.id)
-    wait_until(lambda: world.engine.starts[execution.id], 5, "it runs")
+    wait_until(lambda: world.engine.starts[execution.id], 30, "it runs")
     world.queue.waiting.clear()
     resume = Resume(node)
     for _ in range(3):
@@ -297,7 +297,7 @@ def test_a_node_that_was_given_up_and_is_back_ends_what_it_runs(world: World) ->
     execution = world.submit("run-on")
     node = world.node()
     run = world.run_in_background(node, execution.id)
-    wait_until(lambda: world.engine.starts[execution.id], 5, "it runs")
+    wait_until(lambda: world.engine.starts[execution.id], 30, "it runs")
     beat(world)
     watch_for(world, Rescue(), 40)
     assert world.get(execution).state is State.LOST

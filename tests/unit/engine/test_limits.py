@@ -125,7 +125,7 @@ def test_the_janitor_leaves_what_runs_and_tells_redis_of_it(world: World) -> Non
         janitor.look(world.farm())
     assert holders(world) == [execution.id]
     assert world.queue.under_limit == {NAME: {execution.id}}
-    wait_until(lambda: world.get(execution).state is State.RUNNING, 5, "it goes on")
+    wait_until(lambda: world.get(execution).state is State.RUNNING, 30, "it goes on")
 
 
 def test_what_ended_while_redis_was_away_is_not_counted_there_for_longer(world: World) -> None:

@@ -113,7 +113,7 @@ def test_the_peak_is_kept_when_the_worker_dies_and_another_adopts_the_container(
     run.result(5)
     second = world.node()
     adopted = world.run_in_background(second, execution.id)
-    wait_until(lambda: second.runs() and second.runs()[0].started_at, 5, "it is adopted")
+    wait_until(lambda: second.runs() and second.runs()[0].started_at, 30, "it is adopted")
     world.clock.move(1)
     last = uses(world, execution, 2.5, 1000)
     sample_usage(second)
@@ -155,7 +155,7 @@ def test_a_sample_that_could_not_be_stored_is_in_the_end(world: World) -> None:
     trouble = Trouble(at=10**9)
     node = world.troubled_node(trouble)
     run = world.run_in_background(node, execution.id)
-    wait_until(lambda: node.runs() and node.runs()[0].started_at, 5, "it runs")
+    wait_until(lambda: node.runs() and node.runs()[0].started_at, 30, "it runs")
     world.clock.move(1)
     usage = uses(world, execution, 0.5)
     trouble.at, trouble.kind = len(trouble.calls) + 2, Kind.REFUSED  # after the call of the Engine

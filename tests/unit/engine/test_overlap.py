@@ -113,7 +113,7 @@ def test_an_execution_of_an_earlier_definition_is_in_the_way(world: World) -> No
 def test_with_replace_a_tick_starts_once_the_earlier_one_that_it_stops_is_over(world: World) -> None:
     first, node = first_tick(world, overlap="replace"), world.node()
     run = world.run_in_background(node, first.id)
-    wait_until(lambda: world.engine.starts[first.id], 5, "it runs")
+    wait_until(lambda: world.engine.starts[first.id], 30, "it runs")
     world.clock.move_to(world.by_time(first)[1].due_at)  # type: ignore[arg-type]
     second = world.by_time(first)[1]
     again_at = fire(world.farm(), second.id)
@@ -137,7 +137,7 @@ def test_with_replace_what_has_not_started_is_replaced_at_once(world: World) -> 
 def test_with_replace_only_the_latest_of_those_that_wait_starts(world: World) -> None:
     first, node = first_tick(world, overlap="replace"), world.node()
     run = world.run_in_background(node, first.id)
-    wait_until(lambda: world.engine.starts[first.id], 5, "it runs")
+    wait_until(lambda: world.engine.starts[first.id], 30, "it runs")
     for _ in range(3):
         waiting = next(e for e in reversed(world.by_time(first)) if e.state is State.SCHEDULED)
         world.clock.move_to(waiting.due_at)  # type: ignore[arg-type]

@@ -39,7 +39,7 @@ def test_every_move_is_announced_and_timed(world: World) -> None:
 def test_the_container_is_known_while_it_runs(world: World) -> None:
     execution = world.submit("run-on")
     world.run_in_background(world.node(), execution.id)
-    running = wait_until(lambda: world.get(execution).state is State.RUNNING and world.get(execution), 5, "it runs")
+    running = wait_until(lambda: world.get(execution).state is State.RUNNING and world.get(execution), 30, "it runs")
     (container,) = world.engine.containers.values()
     assert (running.container_id, running.engine_host) == (container.shown.id, "localhost")
     assert running.started_at is not None
@@ -63,7 +63,7 @@ def test_a_message_that_comes_twice_at_once_runs_once(world: World) -> None:
     execution = world.submit("run-on")
     node = world.node()
     run = world.run_in_background(node, execution.id)
-    wait_until(lambda: world.engine.starts[execution.id], 5, "it runs")
+    wait_until(lambda: world.engine.starts[execution.id], 30, "it runs")
     assert run_execution(node, execution.id) is RunEnd.ALREADY_HERE
     world.engine.exit(execution.id, 0)
     assert run.result(5) is RunEnd.CLOSED
@@ -72,7 +72,7 @@ def test_a_message_that_comes_twice_at_once_runs_once(world: World) -> None:
 def test_what_another_node_holds_is_left_to_it(world: World) -> None:
     execution = world.submit("run-on")
     world.run_in_background(world.node(), execution.id)
-    wait_until(lambda: world.engine.starts[execution.id], 5, "it runs")
+    wait_until(lambda: world.engine.starts[execution.id], 30, "it runs")
     assert run_execution(world.node(node="two"), execution.id) is RunEnd.NOTHING_TO_DO
     assert world.get(execution).node == "one"
 
@@ -93,15 +93,15 @@ def test_a_worker_adopts_what_its_predecessor_left(world: World) -> None:
     execution = world.submit("run-on")
     first = world.node()
     run = world.run_in_background(first, execution.id)
-    wait_until(lambda: world.engine.starts[execution.id], 5, "it runs")
-    wait_until(lambda: flush_output(first) or world.output(execution), 5, "its output is stored")
+    wait_until(lambda: world.engine.starts[execution.id], 30, "it runs")
+    wait_until(lambda: flush_output(first) or world.output(execution), 30, "its output is stored")
     first.detach()
     assert run.result(5) is RunEnd.HANDED_BACK
     claim = world.get(execution).claim
 
     second = world.node()
     adopted = world.run_in_background(second, execution.id)
-    wait_until(lambda: world.announced(Adopted), 5, "it is adopted")
+    wait_until(lambda: world.announced(Adopted), 30, "it is adopted")
     world.engine.run_on(execution.id, out(b"more\n"))
     world.engine.exit(execution.id, 0)
     assert adopted.result(5) is RunEnd.CLOSED
@@ -114,7 +114,7 @@ def test_a_superseded_run_writes_nothing_more_and_does_not_close(world: World) -
     execution = world.submit("run-on")
     old = world.node()
     run = world.run_in_background(old, execution.id)
-    wait_until(lambda: world.engine.starts[execution.id], 5, "it runs")
+    wait_until(lambda: world.engine.starts[execution.id], 30, "it runs")
     held = world.get(execution)
     newer = world.store.executions.compare_and_set(
         execution.id, states=[State.RUNNING], claim=held.claim, changes={"claim": held.claim + 1}
@@ -127,7 +127,7 @@ def test_a_superseded_run_writes_nothing_more_and_does_not_close(world: World) -
 def test_a_run_whose_execution_was_lost_meanwhile_removes_its_container(world: World) -> None:
     execution = world.submit("run-on")
     run = world.run_in_background(world.node(), execution.id)
-    wait_until(lambda: world.engine.starts[execution.id], 5, "it runs")
+    wait_until(lambda: world.engine.starts[execution.id], 30, "it runs")
     held = world.get(execution)
     world.store.executions.compare_and_set(
         execution.id,
@@ -146,7 +146,7 @@ def test_a_node_that_was_given_up_while_it_pulled_starts_nothing(world: World) -
     world.engine.images.clear()
     world.engine.endless_pulls.add("busybox:test")
     run = world.run_in_background(world.node(), execution.id)
-    pulling = wait_until(lambda: world.get(execution).state is State.PULLING and world.get(execution), 5, "it pulls")
+    pulling = wait_until(lambda: world.get(execution).state is State.PULLING and world.get(execution), 30, "it pulls")
     world.store.executions.compare_and_set(
         execution.id,
         states=[State.PULLING],
@@ -163,7 +163,7 @@ def test_the_container_of_a_node_that_hands_over_goes_on(world: World) -> None:
     execution = world.submit("run-on")
     node = world.node()
     run = world.run_in_background(node, execution.id)
-    wait_until(lambda: world.engine.starts[execution.id], 5, "it runs")
+    wait_until(lambda: world.engine.starts[execution.id], 30, "it runs")
     node.detach()
     assert run.result(5) is RunEnd.HANDED_BACK
     (container,) = world.engine.containers.values()
@@ -177,7 +177,7 @@ def test_a_pull_is_broken_off_when_the_worker_shuts_down_and_taken_up_by_the_nex
     execution = world.submit()
     node = world.node()
     run = world.run_in_background(node, execution.id)
-    wait_until(lambda: world.get(execution).state is State.PULLING, 5, "it pulls")
+    wait_until(lambda: world.get(execution).state is State.PULLING, 30, "it pulls")
     node.detach()
     assert run.result(5) is RunEnd.HANDED_BACK
     world.engine.endless_pulls.clear()
@@ -197,7 +197,7 @@ def test_a_quick_command_does_not_seem_to_end_before_it_starts(world: World) -> 
 def test_the_connection_that_breaks_is_made_again_and_nothing_is_stored_twice(world: World) -> None:
     execution = world.submit("run-on")
     run = world.run_in_background(world.node(), execution.id)
-    wait_until(lambda: world.engine.starts[execution.id], 5, "it runs")
+    wait_until(lambda: world.engine.starts[execution.id], 30, "it runs")
     for number in range(5):
         world.engine.run_on(execution.id, out(b"%d\n" % number))
         world.engine.cut_connections(execution.id)
@@ -209,7 +209,7 @@ def test_the_connection_that_breaks_is_made_again_and_nothing_is_stored_twice(wo
 def test_output_whose_end_may_be_lost_with_the_engine_says_so_once(world: World) -> None:
     execution = world.submit("run-on")
     run = world.run_in_background(world.node(), execution.id)
-    wait_until(lambda: world.engine.starts[execution.id], 5, "it runs")
+    wait_until(lambda: world.engine.starts[execution.id], 30, "it runs")
     world.engine.lost_ends.add(execution.id)
     world.engine.cut_connections(execution.id)
     world.engine.exit(execution.id, 0)

@@ -93,7 +93,7 @@ def test_a_command_that_is_not_there_fails_the_execution_in_words(world: World) 
 def test_a_container_that_vanishes_while_it_runs_is_lost(world: World) -> None:
     execution = world.submit("run-on")
     run = world.run_in_background(world.node(), execution.id)
-    wait_until(lambda: world.engine.starts[execution.id], 5, "it runs")
+    wait_until(lambda: world.engine.starts[execution.id], 30, "it runs")
     world.nodes[0].executor.remove(execution.id)
     assert run.result(5) is RunEnd.CLOSED
     ended = world.get(execution)
@@ -105,7 +105,7 @@ def test_a_container_that_vanished_while_no_worker_was_up_is_lost_and_not_made_a
     execution = world.submit("run-on")
     first = world.node()
     run = world.run_in_background(first, execution.id)
-    wait_until(lambda: world.engine.starts[execution.id], 5, "it runs")
+    wait_until(lambda: world.engine.starts[execution.id], 30, "it runs")
     first.detach()
     run.result(5)
     first.executor.remove(execution.id)

@@ -80,7 +80,7 @@ def test_a_stop_while_the_image_is_pulled_ends_the_pull(world: World) -> None:
     execution = world.submit()
     node = world.node()
     run = world.run_in_background(node, execution.id)
-    wait_until(lambda: world.get(execution).state is State.PULLING, 5, "it pulls")
+    wait_until(lambda: world.get(execution).state is State.PULLING, 30, "it pulls")
     assert stop_execution(world.farm(), world.get(execution)) is Stopped.STOPPING
     read_stop_wishes(node)
     assert run.result(5) is RunEnd.CLOSED
@@ -124,7 +124,7 @@ def test_a_stop_while_the_container_starts_is_a_sigterm_that_is_heard(
 
     monkeypatch.setattr(node.executor, "start", stop_at_the_moment)
     run = world.run_in_background(node, execution.id)
-    wait_until(lambda: run.done() or keep_time(node), 5, "it has ended")
+    wait_until(lambda: run.done() or keep_time(node), 30, "it has ended")
     assert run.result(5) is RunEnd.CLOSED
     ended = world.get(execution)
     assert (ended.state, ended.exit_code) == (State.STOPPED, 0)
@@ -175,7 +175,7 @@ def test_a_stop_while_no_worker_is_up_is_carried_out_by_the_next(world: World) -
     stop_execution(world.farm(), execution)
     second = world.node()
     adopted = world.run_in_background(second, execution.id)
-    wait_until(lambda: second.runs() and second.runs()[0].started_at, 5, "it is adopted")
+    wait_until(lambda: second.runs() and second.runs()[0].started_at, 30, "it is adopted")
     keep_time(second)
     assert adopted.result(5) is RunEnd.CLOSED
     assert world.get(execution).state is State.STOPPED

@@ -64,7 +64,7 @@ def test_an_image_that_does_not_come_in_time_times_the_execution_out(world: Worl
     world.engine.endless_pulls.add(IMAGE)
     execution = world.submit(timeout=60)
     run = world.run_in_background(world.node(), execution.id)
-    wait_until(lambda: world.get(execution).state is State.PULLING, 5, "it pulls")
+    wait_until(lambda: world.get(execution).state is State.PULLING, 30, "it pulls")
     world.clock.move(60)
     assert run.result(5) is RunEnd.CLOSED
     ended = world.get(execution)

@@ -27,7 +27,7 @@ from tests.support.farm import wait_until
 def test_a_node_that_beats_is_known_with_what_it_runs(world: World) -> None:
     node = world.node(slots=7)
     world.run_in_background(node, world.submit("run-on").id)
-    wait_until(lambda: world.engine.starts.total(), 5, "it runs")
+    wait_until(lambda: world.engine.starts.total(), 30, "it runs")
     presence = Presence(node, "x")
     world.clock.move(10)
     presence.beat()
@@ -109,22 +109,22 @@ def test_the_last_line_of_a_quiet_container_is_stored_by_the_flush(world: World)
     execution = world.submit("run-on")
     node = world.node()
     world.run_in_background(node, execution.id)
-    wait_until(lambda: world.engine.starts[execution.id], 5, "it runs")
+    wait_until(lambda: world.engine.starts[execution.id], 30, "it runs")
     world.engine.run_on(execution.id, out(b"and quiet"))
-    wait_until(lambda: flush_output(node) or world.output(execution) == b"up\nand quiet", 5, "it is stored")
+    wait_until(lambda: flush_output(node) or world.output(execution) == b"up\nand quiet", 30, "it is stored")
 
 
 def test_a_flush_that_finds_the_run_superseded_breaks_it_off(world: World) -> None:
     execution = world.submit("run-on")
     node = world.node()
     run = world.run_in_background(node, execution.id)
-    wait_until(lambda: world.engine.starts[execution.id], 5, "it runs")
-    wait_until(lambda: flush_output(node) or world.output(execution), 5, "its output is stored")
+    wait_until(lambda: world.engine.starts[execution.id], 30, "it runs")
+    wait_until(lambda: flush_output(node) or world.output(execution), 30, "its output is stored")
     last = world.store.output.last(execution.id)
     assert last is not None
     world.store.output.append(replace(last, sequence=last.sequence + 1, writer="another run"))
     world.engine.run_on(execution.id, out(b"more"))
-    wait_until(lambda: flush_output(node) or run.done(), 5, "the run is broken off")
+    wait_until(lambda: flush_output(node) or run.done(), 30, "the run is broken off")
     assert run.result(5) is RunEnd.SUPERSEDED
     assert world.output(execution, Stream.STDOUT) == b"up\n"
 
@@ -143,7 +143,7 @@ def test_what_the_node_holds_goes_back_to_it(world: World) -> None:
     execution = world.submit("run-on")
     node = world.node()
     run = world.run_in_background(node, execution.id)
-    wait_until(lambda: world.engine.starts[execution.id], 5, "it runs")
+    wait_until(lambda: world.engine.starts[execution.id], 30, "it runs")
     world.queue.waiting.clear()
     node.detach()
     run.result(5)
@@ -155,7 +155,7 @@ def test_what_is_over_or_another_node_s_is_not_handed_back(world: World) -> None
     ended, others = world.submit(), world.submit("run-on")
     run_execution(world.node(), ended.id)
     world.run_in_background(world.node(node="two"), others.id)
-    wait_until(lambda: world.engine.starts[others.id], 5, "it runs")
+    wait_until(lambda: world.engine.starts[others.id], 30, "it runs")
     world.queue.waiting.clear()
     for execution_id in (ended.id, others.id, "5a023792-1445-44e9-8a8b-cfe5ad05d1c6"):
         hand_back(world.node(), execution_id)
@@ -204,7 +204,7 @@ def test_a_duty_is_done_at_once_and_again_and_ends_when_told(world: World) -> No
     stopping, times = threading.Event(), []
     duty = Duty("count", 0.001, lambda: times.append(1), stopping=stopping, announce=world.events.append)
     duty.start()
-    wait_until(lambda: len(times) > 3, 5, "it is done again and again")
+    wait_until(lambda: len(times) > 3, 30, "it is done again and again")
     stopping.set()
     duty.join(5)
     assert not duty.is_alive()
@@ -218,7 +218,7 @@ def test_a_duty_that_fails_is_told_and_goes_on(world: World, error: Exception) -
     stopping = threading.Event()
     duty = Duty("sweep", 0.001, fail, stopping=stopping, announce=world.events.append)
     duty.start()
-    wait_until(lambda: len(world.announced(Trouble)) > 3, 5, "it is tried again")
+    wait_until(lambda: len(world.announced(Trouble)) > 3, 30, "it is tried again")
     stopping.set()
     duty.join(5)
     told = world.announced(Trouble)[0]
