@@ -124,14 +124,16 @@ class Farm:
         return time.monotonic() - began
 
     def end_all(self) -> None:
-        """End what still runs, workers first."""
-        for name in sorted(self.processes, key=lambda name: name in ("api", "scheduler")):
-            process = self.processes[name]
+        """End what still runs, side by side; what does not end in time is killed."""
+        for process in self.processes.values():
+            process.terminate()
+        for process in self.processes.values():
             try:
-                self.end(name)
+                process.wait(END_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(END_SECONDS)
+        self.processes.clear()
 
     def log(self, name: str) -> str:
         """What a process has logged."""
