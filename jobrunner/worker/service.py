@@ -59,6 +59,7 @@ class NodeService:
             node=settings.node,
             incarnation=incarnation,
             slots=settings.slots,
+            clock=wiring.farm.clock,
             described=describe_node(
                 name=settings.node,
                 pools=settings.node_pools,

@@ -34,6 +34,7 @@ from rq.timeouts import BaseDeathPenalty
 from rq.utils import as_text, now
 from rq.worker import SimpleWorker
 
+from jobrunner.domain.ports.clock import Clock
 from jobrunner.engine.reservations import Reservations
 from jobrunner.engine.run_end import RunEnd
 from jobrunner.errors import Ending, QueueUnavailable
@@ -81,6 +82,7 @@ class SlotWorker(SimpleWorker):
         slots: int,
         described: str,
         reservations: Reservations,
+        clock: Clock,
         ready: Callable[[], bool],
         stop_run: Callable[[str], None],
         hand_back: Callable[[str], None],
@@ -102,7 +104,7 @@ class SlotWorker(SimpleWorker):
         self._hand_back, self._forget, self._let_go = hand_back, forget, let_go
         self._handover_seconds, self._drain = handover_seconds, drain
         self._wake_channel = names.wake_channel(farm_id)
-        self._taker = Taker(connection, farm_id, node, incarnation, described)
+        self._taker = Taker(connection, farm_id, node, incarnation, described, clock)
         self._reservations, self._is_open = reservations, is_open
         self._threads = ThreadPoolExecutor(slots, thread_name_prefix="slot")
         self._busy: set[Any] = set()

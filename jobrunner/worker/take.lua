@@ -5,7 +5,7 @@
 --       the prefixes of the keys of limits and of held room; the node (JSON); what is free on it; what it has in all;
 --       whether it takes from the lanes (1); for how many seconds room is held once it is asked for,
 --       and what is noted of a limit holds; at how many lanes it looks at most; at which places in the three orders it
---       begins; whether room is held already (1).
+--       begins; whether room is held already (1); the time of the farm, in UNIX milliseconds.
 -- Returns the message's id, and what its execution needs; false where there is none. Or, where more lanes are to be
 -- looked at, no id (''), the places to go on at, whether room is held, and what is free without it.
 local own, own_intermediate, intermediate, lanes_key, queues_key = unpack(KEYS)
@@ -13,8 +13,8 @@ local hash_prefix, taken_by, taken_at, needs_field, since_field, taker = unpack(
 local limit_prefix, room_prefix = ARGV[7], ARGV[8]
 local node = cjson.decode(ARGV[9])
 local hold_seconds, limit_seconds = ARGV[13], ARGV[14]
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+-- Since when a message waits is told by the farm's clock, and Redis' own may be another.
+local now_ms = tonumber(ARGV[20])
 local drops = 1000
 local looks = tonumber(ARGV[15])
 local orders, order_of = {}, {}
@@ -50,7 +50,7 @@ end
 local function take(list, to, id)
   redis.call('LPOP', list)
   redis.call('RPUSH', to, id)
-  redis.call('HSET', hash_prefix .. id, taken_by, taker, taken_at, time[1])
+  redis.call('HSET', hash_prefix .. id, taken_by, taker, taken_at, redis.call('TIME')[1])
   return {id, redis.call('HGET', hash_prefix .. id, needs_field) or ''}
 end
 

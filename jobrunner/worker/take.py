@@ -20,6 +20,7 @@ from rq import Queue
 from rq.intermediate_queue import IntermediateQueue
 from rq.job import Job
 
+from jobrunner.domain.ports.clock import Clock
 from jobrunner.domain.resources import ONE_SLOT, Resources
 from jobrunner.queueing import names
 from jobrunner.queueing.lanes import LIMIT_SECONDS
@@ -29,9 +30,14 @@ ROOM_SECONDS = 10  # a node that is told to take nothing more, or dies, holds ro
 
 
 class Taker:
-    """Takes messages for one incarnation of a worker. `described`: its node (jobrunner.queueing.lanes)."""
+    """Takes messages for one incarnation of a worker. `described`: its node (jobrunner.queueing.lanes).
 
-    def __init__(self, connection: Redis, farm_id: str, node: str, incarnation: str, described: str) -> None:
+    `clock`: by which it is told for how long a message has waited.
+    """
+
+    def __init__(
+        self, connection: Redis, farm_id: str, node: str, incarnation: str, described: str, clock: Clock
+    ) -> None:
         self._script: Script = connection.register_script(files(__package__).joinpath("take.lua").read_text())
         self._own_key, shared_key = (
             Queue(name, connection=connection).key
@@ -48,6 +54,7 @@ class Taker:
         ]
         fields = [names.TAKEN_BY, names.TAKEN_AT, names.NEEDS, names.WAITING_SINCE]
         prefixes = [names.limit_prefix(farm_id), names.room_prefix(farm_id)]
+        self._clock = clock
         self._arguments = [Job.key_for(""), *fields, incarnation, *prefixes, described]
 
     def take(self, free: Resources, capacity: Resources, *, is_open: bool = True) -> tuple[str, Resources] | None:
@@ -58,9 +65,10 @@ class Taker:
         room: str | bytes = free.to_text()
         places: Sequence[int] = (0, 0, 0)
         is_held = 0
+        now_ms = int(1000 * self._clock.now().timestamp())
+        asked = [capacity.to_text(), int(is_open), ROOM_SECONDS, LIMIT_SECONDS, MOST_LOOKS]
         while True:
-            rest = [room, capacity.to_text(), int(is_open), ROOM_SECONDS, LIMIT_SECONDS, MOST_LOOKS, *places, is_held]
-            found = self._script(keys=self._keys, args=[*self._arguments, *rest])
+            found = self._script(keys=self._keys, args=[*self._arguments, room, *asked, *places, is_held, now_ms])
             if not found:
                 return None
             if found[0]:

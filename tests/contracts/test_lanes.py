@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,9 @@ from rq import Queue
 
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.placement import PLAIN, Demand, Limit, Priority, Waiting
+from jobrunner.domain.ports.clock import Clock
 from jobrunner.domain.resources import Resources
+from jobrunner.engine.farm import SystemClock
 from jobrunner.queueing import names
 from jobrunner.queueing.lanes import LIMIT_SECONDS, describe_node, known_lanes
 from jobrunner.queueing.rq_queue import RqQueue
@@ -29,18 +32,31 @@ ROOM_WAIT_SECONDS = 30.0
 class Node:
     """A node that takes messages, and what it has."""
 
-    def __init__(self, redis: Redis, farm_id: str, name: str = "one", **described: Any) -> None:
-        chosen = {
+    def __init__(
+        self, redis: Redis, farm_id: str, name: str = "one", clock: Clock | None = None, **described: Any
+    ) -> None:
+        chosen: dict[str, Any] = {
             "pools": ("default",),
             "labels": {},
             "step_seconds": STEP_SECONDS,
             "room_wait_seconds": ROOM_WAIT_SECONDS,
         }
-        self._taker = Taker(redis, farm_id, name, f"{name}/1", describe_node(name=name, **{**chosen, **described}))
+        node = describe_node(name=name, **chosen | described)
+        self._taker = Taker(redis, farm_id, name, f"{name}/1", node, clock or SystemClock())
 
     def take(self, free: Resources = ALL, capacity: Resources = ALL, **options: Any) -> str | None:
         taken = self._taker.take(free, capacity, **options)
         return taken[0] if taken else None
+
+
+@dataclass(frozen=True)
+class ClockBehind:
+    """A farm's clock that is behind that of Redis."""
+
+    behind: timedelta
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) - self.behind
 
 
 @pytest.fixture(autouse=True, params=[take.MOST_LOOKS, 5], ids=["", "a few lanes at a time"])
@@ -95,7 +111,7 @@ def test_what_was_taken_says_what_it_needs(queue: RqQueue, redis: Redis, farm_id
     needs = Resources(1, 250, 2**40, 2, 7)
     message = push(queue, needs=needs)
     described = describe_node(name="one", pools=("default",), labels={}, step_seconds=1, room_wait_seconds=1)
-    assert Taker(redis, farm_id, "one", "x", described).take(ALL, ALL) == (message, needs)
+    assert Taker(redis, farm_id, "one", "x", described, SystemClock()).take(ALL, ALL) == (message, needs)
 
 
 def test_what_a_node_holds_is_taken_whatever_is_free_and_although_it_takes_nothing_new(
@@ -239,6 +255,15 @@ def test_a_large_one_is_waited_for_only_after_a_while(queue: RqQueue, node: Node
     push(queue, ROOM_WAIT_SECONDS - 5, needs=cpu(2))
     small = push(queue, needs=cpu(0.5))
     assert node.take(room_for(1), room_for(2)) == small
+
+
+def test_for_how_long_it_waits_is_told_by_the_farm_s_clock_and_not_by_redis(
+    queue: RqQueue, redis: Redis, farm_id: str
+) -> None:
+    clock = ClockBehind(timedelta(hours=1))
+    push(queue, 3600 + ROOM_WAIT_SECONDS - 5, needs=cpu(2))
+    small = push(queue, 3600, needs=cpu(0.5))
+    assert Node(redis, farm_id, clock=clock).take(room_for(1), room_for(2)) == small
 
 
 def test_one_node_holds_room_and_the_others_go_on(queue: RqQueue, node: Node, redis: Redis, farm_id: str) -> None:

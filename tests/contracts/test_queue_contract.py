@@ -54,7 +54,7 @@ class Worker:
 
     def __init__(self, connection: Redis, farm_id: str, node: str = "one", incarnation: str = WORKER) -> None:
         described = describe_node(name=node, pools=("default",), labels={}, step_seconds=300, room_wait_seconds=30)
-        self._taker = Taker(connection, farm_id, node, incarnation, described)
+        self._taker = Taker(connection, farm_id, node, incarnation, described, SystemClock())
 
     def take(self) -> str | None:
         taken = self._taker.take(ONE_SLOT, ONE_SLOT)

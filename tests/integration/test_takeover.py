@@ -13,6 +13,7 @@ from rq.job import Job
 
 from jobrunner.domain.identifiers import new_id
 from jobrunner.domain.resources import ONE_SLOT
+from jobrunner.engine.farm import SystemClock
 from jobrunner.engine.reservations import Reservations
 from jobrunner.queueing import names
 from jobrunner.queueing.connection import connect
@@ -48,7 +49,7 @@ def take(redis: Redis, farm_id: str, node: str) -> str:
     """Push a message, and take it as a worker of the node does."""
     message = RqQueue(redis, farm_id).push(new_id())
     described = describe_node(name=node, pools=("default",), labels={}, step_seconds=300, room_wait_seconds=30)
-    taker = Taker(redis, farm_id, node, f"{incarnation_prefix(farm_id, node)}123-abc", described)
+    taker = Taker(redis, farm_id, node, f"{incarnation_prefix(farm_id, node)}123-abc", described, SystemClock())
     assert taker.take(ONE_SLOT, ONE_SLOT) == (message, ONE_SLOT)
     return message
 
@@ -112,6 +113,7 @@ def slot_worker(redis: Redis, farm_id: str, forget: Callable[[str], bool] = lamb
         node="one",
         incarnation="x",
         slots=1,
+        clock=SystemClock(),
         described="{}",
         reservations=Reservations(ONE_SLOT),
         ready=lambda: True,

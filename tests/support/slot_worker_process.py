@@ -17,6 +17,7 @@ from typing import Any
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from jobrunner.domain.resources import Resources
+from jobrunner.engine.farm import SystemClock
 from jobrunner.engine.reservations import Reservations
 from jobrunner.engine.run_end import RunEnd
 from jobrunner.queueing import names
@@ -90,6 +91,7 @@ def main(url: str, farm_id: str, node: str, slots: str, *options: str) -> None:
         node=node,
         incarnation=incarnation,
         slots=int(slots),
+        clock=SystemClock(),
         described=describe_node(name=node, pools=("default",), labels={}, step_seconds=300, room_wait_seconds=30),
         reservations=Reservations(Resources(slots=int(slots))),
         ready=lambda: True,
