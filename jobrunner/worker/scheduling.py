@@ -10,7 +10,8 @@ import platform
 import signal
 import time
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 
 import structlog
 
@@ -38,6 +39,7 @@ from jobrunner.wiring import Wiring
 
 RING_SECONDS = 0.5
 BELL_PAUSE_SECONDS = 1.0  # after Redis was away
+LOOK_SECONDS = 1.0  # for a signal
 
 log = structlog.get_logger(__name__)
 
@@ -67,12 +69,24 @@ class SchedulerService:
         for duty in duties:
             duty.start()
         log.info("scheduler_ready")
-        told_to_stop.get()
+        while not self._is_told(told_to_stop):
+            pass
         self._farm.stopping.set()
         self._wait_for(duties)
         self._give_up_lead()
         self._store_activity()
         log.info("scheduler_ended")
+
+    @staticmethod
+    def _is_told(told_to_stop: SimpleQueue[int]) -> bool:
+        """Whether it was told to stop, within LOOK_SECONDS.
+
+        Python runs a handler in the main thread; where the system gave the signal to another one, nothing wakes it.
+        """
+        with suppress(Empty):
+            told_to_stop.get(timeout=LOOK_SECONDS)
+            return True
+        return False
 
     def _wait_for(self, duties: Sequence[Duty]) -> None:
         """Let what is under way come to its end, for `handover_seconds` in all: a service may hang, and all with it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import random
 import signal
 import time
@@ -12,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
 import pytest
 from redis import Redis
 
@@ -29,7 +31,7 @@ from jobrunner.queueing.rq_schedule import Leadership
 from jobrunner.settings import load_settings
 from jobrunner.store import connection
 from jobrunner.wiring import Wiring
-from tests.support.farm import Farm, wait_until
+from tests.support.farm import END_SECONDS, Farm, wait_until
 from tests.support.farm_leftovers import forget_in_redis
 from tests.support.own_mongod import OwnMongod
 
@@ -109,11 +111,21 @@ def test_one_of_two_schedulers_leads_and_the_other_takes_over_when_it_is_killed(
     assert (datetime.now(UTC) - killed_at).total_seconds() < Leadership.TTL_SECONDS + 5
 
 
+@pytest.mark.timed
 def test_a_scheduler_that_is_told_to_end_gives_up_its_lead_at_once(processes: Farm, wiring: Wiring) -> None:
     start_scheduler(processes, "scheduler")
     wait_until(lambda: leader(wiring.redis, wiring.farm_id), 30, "it leads")
     assert processes.end("scheduler") < 4
     assert leader(wiring.redis, wiring.farm_id) == ""
+
+
+def test_a_scheduler_ends_also_where_the_signal_comes_to_another_of_its_threads(processes: Farm) -> None:
+    """The system may give a signal to any thread of a process, and does now and then."""
+    start_scheduler(processes, "scheduler")
+    process = processes.processes["scheduler"]
+    another = next(thread.id for thread in psutil.Process(process.pid).threads() if thread.id != process.pid)
+    assert ctypes.CDLL(None).tgkill(process.pid, another, signal.SIGTERM) == 0
+    assert process.wait(END_SECONDS) == 0
 
 
 @pytest.mark.timed

@@ -169,6 +169,8 @@ def test_a_pull_that_fails_says_whether_another_try_may_help(reason: str, kind: 
     [
         'connection error: desc = "transport: dial unix /run/containerd/containerd.sock: connection refused"',
         "client version 1.41 is too old. Minimum supported API version is 1.44",
+        "failed to update the store state of sandbox: failed to update store for object type *libnetwork.sbState: "
+        "open : no such file or directory",
     ],
 )
 def test_an_unwell_engine_is_no_fault_of_the_job(text: str) -> None:

@@ -32,6 +32,7 @@ ENGINE_TROUBLE = (  # the Engine's own fault, not the job's
     "ttrpc: closed",
     "shutting down",
     "client version",
+    ": open : no such file",  # its store of networks, which it closes first when it ends
 )
 BAD_CERTIFICATE = ("CERTIFICATE", "UNKNOWN_CA")  # in what OpenSSL names the reason
 UNREACHABLE_REGISTRY = (
