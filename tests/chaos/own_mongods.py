@@ -85,7 +85,8 @@ class OwnMongods:
 
     def _begins_with(self, configuration: Mapping[str, Any]) -> bool:
         """Whether they are a replica set: by this request, or by an earlier one whose answer came too late."""
-        return self._answers("replSetInitiate", configuration) or self._primary() is not None
+        initiated = self._ask(self._ports[0], "replSetInitiate", configuration)
+        return initiated is not None or self._primary() is not None
 
     def _spawn(self, port: int) -> None:
         program = mongodb_program(self._folder / DATA / f"mongod-{port}", port)
