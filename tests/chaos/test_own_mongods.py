@@ -10,8 +10,9 @@ from tests.chaos.own_mongods import OwnMongods
 
 
 def test_another_one_takes_the_place_of_a_primary_that_dies_and_it_comes_back(tmp_path: Path) -> None:
-    mongods = OwnMongods(tmp_path).start()
+    mongods = OwnMongods(tmp_path)
     try:
+        mongods.start()
         with MongoClient(mongods.url, serverSelectionTimeoutMS=30_000) as client:
             client.kept.things.insert_one({"_id": 1})
             first = client.primary
