@@ -204,3 +204,30 @@ def read_in_a_thread(reader: OutputReader) -> tuple[Queue[Fragment], Callable[[f
     reading = threads.submit(put_all)
     threads.shutdown(wait=False)
     return arrived, reading.result
+
+
+def assert_interrupt_ends_a_reader(executor: Executor, connect: str) -> None:
+    """That a reader (`connect`: attach or replay) which waits for more output ends once it is interrupted."""
+    container = executor.create(execution_of(SAYS_BYE_ON_SIGTERM))
+    reader = executor.attach(container)
+    executor.start(container)
+    if connect == "replay":
+        reader.close()
+        reader = executor.replay(container)
+    arrived, end = read_in_a_thread(reader)
+    assert arrived.get(timeout=LONG_SECONDS).content == b"up\n"
+    reader.interrupt()
+    end(LONG_SECONDS)
+    reader.close()
+
+
+def assert_a_reader_that_is_interrupted_first_ends(executor: Executor, connect: str) -> None:
+    """That a reader ends at once which was interrupted before it began to read."""
+    container = executor.create(execution_of(SAYS_BYE_ON_SIGTERM))
+    attached = executor.attach(container)
+    executor.start(container)
+    next(iter(attached))
+    reader = attached if connect == "attach" else executor.replay(container)
+    reader.interrupt()
+    assert list(reader) == []
+    reader.close()

@@ -10,16 +10,16 @@ from tests.contracts.executor_world import (
     EVERY_BYTE,
     IGNORES_SIGTERM,
     LONG_LINES,
-    LONG_SECONDS,
     PRINTS_EVERY_BYTE,
     PRINTS_HI,
     PRINTS_LONG_LINES,
     PRINTS_TO_BOTH,
     SAYS_BYE_ON_SIGTERM,
     Program,
+    assert_a_reader_that_is_interrupted_first_ends,
+    assert_interrupt_ends_a_reader,
     execution_of,
     read,
-    read_in_a_thread,
     run,
     started,
 )
@@ -70,29 +70,12 @@ def test_replay_of_a_container_that_never_started_is_empty(executor: Executor) -
 
 @pytest.mark.parametrize("connect", ["attach", "replay"])
 def test_interrupt_ends_a_reader_that_waits(executor: Executor, connect: str) -> None:
-    container = executor.create(execution_of(SAYS_BYE_ON_SIGTERM))
-    reader = executor.attach(container)
-    executor.start(container)
-    if connect == "replay":
-        reader.close()
-        reader = executor.replay(container)
-    arrived, end = read_in_a_thread(reader)
-    assert arrived.get(timeout=LONG_SECONDS).content == b"up\n"
-    reader.interrupt()
-    end(LONG_SECONDS)
-    reader.close()
+    assert_interrupt_ends_a_reader(executor, connect)
 
 
 @pytest.mark.parametrize("connect", ["attach", "replay"])
 def test_a_reader_that_is_interrupted_before_it_begins_ends(executor: Executor, connect: str) -> None:
-    container = executor.create(execution_of(SAYS_BYE_ON_SIGTERM))
-    attached = executor.attach(container)
-    executor.start(container)
-    next(iter(attached))
-    reader = attached if connect == "attach" else executor.replay(container)
-    reader.interrupt()
-    assert list(reader) == []
-    reader.close()
+    assert_a_reader_that_is_interrupted_first_ends(executor, connect)
 
 
 def test_interrupt_after_close_does_nothing(executor: Executor) -> None:

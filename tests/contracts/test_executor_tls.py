@@ -12,15 +12,15 @@ from jobrunner.errors import EngineUnavailable
 from jobrunner.executors.docker.executor import DockerExecutor
 from tests.contracts.executor_world import (
     DOCKER_HOST,
-    LONG_SECONDS,
     PRINTS_EVERY_BYTE,
     PRINTS_TO_BOTH,
     SAYS_BYE_ON_SIGTERM,
     DockerWorld,
+    assert_a_reader_that_is_interrupted_first_ends,
+    assert_interrupt_ends_a_reader,
     docker_settings,
     execution_of,
     read,
-    read_in_a_thread,
     run,
 )
 from tests.support.tls_proxy import Certificates, make_certificates, tls_proxy
@@ -77,29 +77,12 @@ def test_bytes_are_exact_over_tls(executor: DockerExecutor) -> None:
 
 @pytest.mark.parametrize("connect", ["attach", "replay"])
 def test_interrupt_ends_a_reader_over_tls(executor: DockerExecutor, connect: str) -> None:
-    container = executor.create(execution_of(SAYS_BYE_ON_SIGTERM))
-    reader = executor.attach(container)
-    executor.start(container)
-    if connect == "replay":
-        reader.close()
-        reader = executor.replay(container)
-    arrived, end = read_in_a_thread(reader)
-    assert arrived.get(timeout=LONG_SECONDS).content == b"up\n"
-    reader.interrupt()
-    end(LONG_SECONDS)
-    reader.close()
+    assert_interrupt_ends_a_reader(executor, connect)
 
 
 @pytest.mark.parametrize("connect", ["attach", "replay"])
 def test_a_reader_that_is_interrupted_before_it_begins_ends_over_tls(executor: DockerExecutor, connect: str) -> None:
-    container = executor.create(execution_of(SAYS_BYE_ON_SIGTERM))
-    attached = executor.attach(container)
-    executor.start(container)
-    next(iter(attached))
-    reader = attached if connect == "attach" else executor.replay(container)
-    reader.interrupt()
-    assert list(reader) == []
-    reader.close()
+    assert_a_reader_that_is_interrupted_first_ends(executor, connect)
 
 
 def test_a_replay_whose_connection_breaks_is_told_apart_from_its_end(
