@@ -47,11 +47,16 @@ class OwnProcess(ABC):
             self._process.wait(END_SECONDS)
 
     def freeze(self) -> None:
-        """Have it hang: connections are made, and nothing is answered."""
+        """Have it hang: connections are made, and nothing is answered. Nothing, where it has ended."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
-        frozen = psutil.Process(self._process.pid)
-        wait_until(lambda: frozen.status() == psutil.STATUS_STOPPED, 30, "it has stopped")
+        wait_until(lambda: self.has_ended or self._has_stopped(), 30, "it has stopped")
+
+    def _has_stopped(self) -> bool:
+        try:
+            return bool(psutil.Process(self.pid).status() == psutil.STATUS_STOPPED)
+        except psutil.NoSuchProcess:  # it has ended since we looked
+            return True
 
     def thaw(self) -> None:
         """Have it go on."""
